@@ -1,1 +1,22 @@
-//! Placeholder, filled by the commits that follow.
+//! Types, pure rules and port traits; the vocabulary of the service.
+//!
+//! Nothing here knows a clock, a socket, a database or a random number: rules take `now` as an argument, and what touches the
+//! outside is a trait in [`ports`]. No tokio, axum, reqwest or sqlx may be imported here, and nothing from the rest of the crate.
+
+pub mod audit;
+pub mod catalog;
+pub mod cron;
+pub mod fields;
+pub mod health;
+pub mod ids;
+pub mod job;
+pub mod merge_patch;
+pub mod ports;
+pub mod principal;
+pub mod recipe;
+pub mod retry;
+pub mod schedule;
+pub mod schedule_input;
+pub mod task;
+pub mod time;
+pub mod window;

@@ -1,1 +1,21 @@
-//! Placeholder, filled by the commits that follow.
+//! The actor that owns the schedules, the jobs and the due queue, and is their only writer.
+//!
+//! The loop drains what has queued up, decides all of it with the pure rules in [`core`], commits the changes in one transaction,
+//! publishes them to the [`view`], performs the effects and replies, in this order. So what was answered is durable, and a failed
+//! commit leaves the state as it was. Nothing slow happens in the loop: attempts run in tasks of their own and report back by
+//! message.
+//!
+//! Must not be added here: HTTP, SQL, clocks, random numbers. They come in through the ports of `domain`.
+
+pub mod error;
+pub mod handle;
+pub mod health;
+mod message;
+pub mod precondition;
+pub mod view;
+
+pub use error::CommandError;
+pub use handle::OrchestratorHandle;
+pub use health::HealthRegistry;
+pub use precondition::Precondition;
+pub use view::ReadView;

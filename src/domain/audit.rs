@@ -1,0 +1,49 @@
+//! What the audit trail records: every write attempt, allowed or denied, and every job transition.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::job::wire_enum;
+use super::time::{Timestamp, serde_millis};
+use std::fmt;
+use utoipa::ToSchema;
+
+wire_enum! {
+    /// How an audited attempt ended.
+    AuditOutcome {
+        /// Carried out.
+        Succeeded = "SUCCEEDED",
+        /// Allowed, and nothing had to change.
+        Unchanged = "UNCHANGED",
+        /// Refused for want of a token or a scope.
+        Denied = "DENIED",
+        /// Refused because the request was wrong or in conflict.
+        Rejected = "REJECTED",
+        /// Not carried out because of a fault of the service.
+        Failed = "FAILED",
+    }
+}
+
+/// One audited event. The sink adds the sequence number and the digest of the line before.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AuditEvent {
+    /// When.
+    #[serde(with = "serde_millis")]
+    pub time: Timestamp,
+    /// Who: the token's `sub`, `anonymous` without a valid token, or `system:…` for the service itself.
+    pub actor: String,
+    /// What: an operation id (`create_schedule`), or `job.` and the new state in lower case (`job.running`).
+    pub action: String,
+    /// On what: `schedule/ID`, `job/ID`, or the request path.
+    pub object: String,
+    /// How it ended.
+    pub outcome: AuditOutcome,
+    /// The request's id, when there was a request.
+    pub request_id: Option<String>,
+    /// The object before, where it changed.
+    pub before: Option<Value>,
+    /// The object after, where it changed.
+    pub after: Option<Value>,
+    /// Why it was refused, or why a job ended as it did.
+    pub detail: Option<String>,
+}

@@ -1,0 +1,118 @@
+//! Which task types can be carried out on which target: the configured recipes, looked up by task.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::fields::printable;
+use super::recipe::Recipe;
+use super::task::{TaskSpec, TaskType};
+
+/// What the rules and the executor need to know of a target.
+#[derive(Debug, Clone, Default)]
+pub struct TargetCatalog {
+    /// Recipe of each task type that has one. `CUSTOM` never has: see [`TargetCatalog::custom`].
+    pub recipes: BTreeMap<TaskType, Arc<Recipe>>,
+    /// Custom endpoints by name.
+    pub custom: BTreeMap<String, Arc<Recipe>>,
+    /// Most jobs that may run on the target at once; at least 1.
+    pub max_concurrent_jobs: usize,
+}
+
+/// All targets, by name.
+#[derive(Debug, Clone, Default)]
+pub struct Catalog {
+    targets: BTreeMap<String, TargetCatalog>,
+}
+
+/// Why a task has no recipe. The message names the key to set.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MissingRecipe {
+    /// The target is not configured any more.
+    #[error("target '{target}' is not configured: set [targets.{target}]")]
+    Target {
+        /// The target's name.
+        target: String,
+    },
+    /// No recipe for this type.
+    #[error(
+        "{task_type} has no endpoint on target '{target}': set [endpoints.{task_type}] or [targets.{target}.endpoints.{task_type}]"
+    )]
+    Type {
+        /// The task's type.
+        task_type: TaskType,
+        /// The target's name.
+        target: String,
+    },
+    /// A custom task without `parameters.endpoint`.
+    #[error("CUSTOM needs parameters.endpoint, the name of one of [custom_endpoints.*]")]
+    CustomUnnamed,
+    /// A custom task that names an endpoint which is not configured.
+    #[error("custom endpoint '{name}' is not configured on target '{target}': set [custom_endpoints.{name}]")]
+    CustomUnknown {
+        /// The name in `parameters.endpoint`.
+        name: String,
+        /// The target's name.
+        target: String,
+    },
+}
+
+impl Catalog {
+    /// A catalog of these targets.
+    pub fn new(targets: BTreeMap<String, TargetCatalog>) -> Self {
+        Self { targets }
+    }
+
+    /// True when the target is configured.
+    pub fn has_target(&self, name: &str) -> bool {
+        self.targets.contains_key(name)
+    }
+
+    /// Names of the targets in alphabetical order.
+    pub fn target_names(&self) -> impl Iterator<Item = &str> {
+        self.targets.keys().map(String::as_str)
+    }
+
+    /// Most jobs that may run on a target at once; 1 for a target that is not configured any more, so that its jobs start and
+    /// fail with a message that says so.
+    pub fn max_concurrent_jobs(&self, target: &str) -> usize {
+        self.targets.get(target).map_or(1, |found| found.max_concurrent_jobs.max(1))
+    }
+
+    /// Targets with a recipe for a type (for `CUSTOM`: with any custom endpoint), and all parameters that some of these recipes
+    /// require.
+    pub fn coverage(&self, task_type: TaskType) -> (Vec<&str>, Vec<&str>) {
+        let mut names = Vec::new();
+        let mut parameters: Vec<&str> = if task_type == TaskType::Custom { vec!["endpoint"] } else { Vec::new() };
+        for (name, target) in &self.targets {
+            if task_type == TaskType::Custom && !target.custom.is_empty() {
+                names.push(name.as_str());
+            }
+            if let Some(recipe) = target.recipes.get(&task_type) {
+                names.push(name.as_str());
+                for parameter in &recipe.required_parameters {
+                    if !parameters.contains(&parameter.as_str()) {
+                        parameters.push(parameter);
+                    }
+                }
+            }
+        }
+        (names, parameters)
+    }
+
+    /// The recipe by which a task is carried out on a target.
+    ///
+    /// # Errors
+    /// Says which key to set when there is none.
+    pub fn recipe(&self, target: &str, task: &TaskSpec) -> Result<&Arc<Recipe>, MissingRecipe> {
+        let found = self.targets.get(target).ok_or_else(|| MissingRecipe::Target { target: target.to_owned() })?;
+        if task.task_type != TaskType::Custom {
+            let missing = || MissingRecipe::Type { task_type: task.task_type, target: target.to_owned() };
+            return found.recipes.get(&task.task_type).ok_or_else(missing);
+        }
+        let name = task.parameters.get("endpoint").and_then(Value::as_str).ok_or(MissingRecipe::CustomUnnamed)?;
+        let unknown = || MissingRecipe::CustomUnknown { name: printable(name), target: target.to_owned() };
+        found.custom.get(name).ok_or_else(unknown)
+    }
+}

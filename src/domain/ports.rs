@@ -1,0 +1,199 @@
+//! The outside as the rules see it: traits that the adapters implement. Joined in `app`, as `Arc<dyn Port>`.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::audit::AuditEvent;
+use super::health::HealthSignal;
+use super::ids::JobId;
+use super::job::{Job, Outcome};
+use super::schedule::Schedule;
+use super::task::TaskSpec;
+use super::time::Timestamp;
+
+/// Tells the time. `Utc::now` stands behind it and nowhere else.
+#[async_trait]
+pub trait Clock: Send + Sync + 'static {
+    /// The wall clock, in whole milliseconds.
+    fn now(&self) -> Timestamp;
+
+    /// Returns at `deadline` or somewhat later. The wall clock can be stepped meanwhile, so the caller reads it again.
+    async fn sleep_until(&self, deadline: Timestamp);
+}
+
+/// Makes ids and random numbers.
+pub trait IdSource: Send + Sync + 'static {
+    /// A UUIDv7 of the given time; later ones of the same process sort after earlier ones of the same millisecond.
+    fn new_uuid(&self, now: Timestamp) -> Uuid;
+
+    /// A random number in `[0, 1)`, for jitter.
+    fn unit_random(&self) -> f64;
+}
+
+/// One change to what is stored: the entity before and after. Reversing it is swapping the two.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// A schedule was created (no before), edited, run, or deleted (no after).
+    Schedule {
+        /// As it was.
+        before: Option<Arc<Schedule>>,
+        /// As it is.
+        after: Option<Arc<Schedule>>,
+    },
+    /// A job was made (no before), changed, or pruned (no after).
+    Job {
+        /// As it was.
+        before: Option<Arc<Job>>,
+        /// As it is.
+        after: Option<Arc<Job>>,
+    },
+    /// A bundle was installed; it is never installed again.
+    BundleInstalled {
+        /// The bundle's name.
+        name: String,
+    },
+}
+
+/// All that was stored.
+#[derive(Debug, Clone, Default)]
+pub struct StoredState {
+    /// In no particular order.
+    pub schedules: Vec<Schedule>,
+    /// In no particular order.
+    pub jobs: Vec<Job>,
+    /// Names of the bundles that were installed at some time.
+    pub installed_bundles: Vec<String>,
+}
+
+/// Why the store did not do what it was asked for. The first question of every caller: was it applied?
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// Certainly nothing of it was applied.
+    #[error("not applied: {0}")]
+    NotApplied(String),
+    /// It may have been applied; the stored state has to be read again before anybody is answered.
+    #[error("perhaps applied: {0}")]
+    PerhapsApplied(String),
+}
+
+/// Keeps schedules and jobs. One writer: the actor.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Reads everything.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn load(&self) -> Result<StoredState, StoreError>;
+
+    /// Applies all changes in one transaction and makes them durable, or applies none.
+    ///
+    /// # Errors
+    /// Says whether the changes were certainly not or perhaps applied.
+    async fn commit(&self, changes: &[Change]) -> Result<(), StoreError>;
+
+    /// Writes out what is buffered and closes; called once, last.
+    async fn close(&self);
+}
+
+/// One attempt at one task.
+#[derive(Debug, Clone)]
+pub struct TaskCall {
+    /// The job.
+    pub job_id: JobId,
+    /// The task's position in the order of execution.
+    pub task_index: usize,
+    /// The task's name.
+    pub task_name: String,
+    /// 1 for the first attempt.
+    pub attempt: u32,
+    /// The target's name.
+    pub target: String,
+    /// What to do.
+    pub spec: TaskSpec,
+}
+
+impl TaskCall {
+    /// The same over all attempts at a task, so that a target that knows such keys does the work once.
+    pub fn idempotency_key(&self) -> String {
+        format!("{}-{}", self.job_id, self.task_index)
+    }
+}
+
+/// What is known of an attempt while it is under way. Outlives the attempt's future, so that a cancelled attempt can still say
+/// whether its request had left.
+#[derive(Debug, Default)]
+pub struct AttemptTrace {
+    sent: AtomicBool,
+    handle: Mutex<Option<Value>>,
+}
+
+impl AttemptTrace {
+    /// Notes that the request began to leave; from now on a missing answer means `UNKNOWN`.
+    pub fn mark_sent(&self) {
+        self.sent.store(true, Ordering::Release);
+    }
+
+    /// True once the request began to leave.
+    pub fn was_sent(&self) -> bool {
+        self.sent.load(Ordering::Acquire)
+    }
+
+    /// Keeps the handle by which the target knows the work.
+    pub fn set_handle(&self, handle: Value) {
+        *self.handle.lock().unwrap_or_else(PoisonError::into_inner) = Some(handle);
+    }
+
+    /// The handle by which the target knows the work.
+    pub fn handle(&self) -> Option<Value> {
+        self.handle.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AttemptReport {
+    /// The verdict.
+    pub outcome: Outcome,
+    /// Status of the answer, when there was one.
+    pub http_status: Option<u16>,
+    /// Why it failed, in words; `None` on success.
+    pub error_message: Option<String>,
+    /// The values that the recipe picks out of the answer.
+    pub result_summary: Option<Value>,
+    /// How long the target asks to be left alone.
+    pub retry_after: Option<Duration>,
+    /// Whether an unknown outcome may be tried again.
+    pub idempotent: bool,
+}
+
+/// Carries out tasks on targets.
+#[async_trait]
+pub trait TaskExecutor: Send + Sync + 'static {
+    /// Makes one attempt. Never panics on what a target answers; dropping the future stops the call.
+    async fn attempt(&self, call: &TaskCall, trace: &AttemptTrace) -> AttemptReport;
+
+    /// After an attempt was stopped: asks the target to stop the work, if the recipe knows how.
+    async fn cancel(&self, call: &TaskCall, trace: &AttemptTrace);
+}
+
+/// Keeps the audit trail.
+#[async_trait]
+pub trait AuditSink: Send + Sync + 'static {
+    /// Appends events in this order. Waits while the sink's queue is full; does not wait for the disk.
+    async fn record(&self, events: Vec<AuditEvent>);
+
+    /// Returns when everything recorded so far is on disk.
+    async fn flush(&self);
+}
+
+/// A module's health check.
+#[async_trait]
+pub trait HealthProbe: Send + Sync + 'static {
+    /// Looks once. Called in the background, under a timeout.
+    async fn check(&self) -> HealthSignal;
+}

@@ -1,0 +1,56 @@
+//! Instants as the service writes them: RFC 3339, UTC, milliseconds.
+
+use chrono::{DateTime, DurationRound, SecondsFormat, TimeDelta, Utc};
+
+/// An instant in UTC. Everything the service stores or shows is cut to whole milliseconds.
+pub type Timestamp = DateTime<Utc>;
+
+/// Writes an instant as RFC 3339 with milliseconds and `Z`, for example `2026-01-31T02:00:00.000Z`.
+pub fn format_timestamp(instant: Timestamp) -> String {
+    instant.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+/// Cuts an instant to whole milliseconds, so that what is stored equals what is shown.
+pub fn to_millis(instant: Timestamp) -> Timestamp {
+    instant.duration_trunc(TimeDelta::milliseconds(1)).unwrap_or(instant)
+}
+
+/// Whole milliseconds from `start` to `end`, zero when the clock went back in between.
+pub fn millis_between(start: Timestamp, end: Timestamp) -> u64 {
+    u64::try_from((end - start).num_milliseconds()).unwrap_or(0)
+}
+
+/// `serde(with = "…")` for an instant with milliseconds.
+pub mod serde_millis {
+    use super::Timestamp;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    /// Serialises as [`super::format_timestamp`] does.
+    pub fn serialize<S: Serializer>(instant: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&super::format_timestamp(*instant))
+    }
+
+    /// Reads RFC 3339.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+        Timestamp::deserialize(deserializer)
+    }
+}
+
+/// `serde(with = "…")` for an optional instant with milliseconds; null when there is none.
+pub mod serde_millis_option {
+    use super::Timestamp;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    /// Serialises as [`super::format_timestamp`] does, or null.
+    pub fn serialize<S: Serializer>(instant: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+        match instant {
+            Some(instant) => serializer.serialize_some(&super::format_timestamp(*instant)),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    /// Reads RFC 3339 or null.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+        Option::<Timestamp>::deserialize(deserializer)
+    }
+}

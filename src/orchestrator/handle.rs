@@ -1,0 +1,149 @@
+//! The way in: one documented method per command. Hides the actor's mailbox.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::Value;
+use tokio::sync::{mpsc, oneshot};
+
+use super::error::CommandError;
+use super::message::{Command, Message};
+use super::precondition::Precondition;
+use super::view::ReadView;
+use crate::domain::catalog::Catalog;
+use crate::domain::ids::{JobId, ScheduleId};
+use crate::domain::job::Job;
+use crate::domain::ports::Clock;
+use crate::domain::principal::Caller;
+use crate::domain::schedule::Schedule;
+use crate::domain::schedule_input;
+
+/// How many messages wait at most. One message is one HTTP request or one finished attempt, and a batch of this size commits in
+/// some ten milliseconds, so a longer queue would only hide an overload behind latency.
+pub(super) const MAILBOX_CAPACITY: usize = 1024;
+
+/// Talks to the orchestrator. Cheap to clone; the actor ends when it is told to, not when handles go away.
+#[derive(Clone)]
+pub struct OrchestratorHandle {
+    pub(super) mailbox: mpsc::Sender<Message>,
+    pub(super) view: ReadView,
+    pub(super) catalog: Arc<Catalog>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) ready: Arc<AtomicBool>,
+}
+
+impl OrchestratorHandle {
+    /// Creates a schedule from a request document (the fields of the schedule table); without an `id` the service makes one.
+    ///
+    /// # Errors
+    /// `Invalid`, `IdTaken`, `TooManySchedules`, `Busy`, `Stopped`, `StoreUnavailable`.
+    pub async fn create_schedule(&self, caller: Caller, document: &Value) -> Result<Arc<Schedule>, CommandError> {
+        let input = schedule_input::parse(document, &self.catalog, self.clock.now()).map_err(CommandError::Invalid)?;
+        self.ask(|reply| Command::CreateSchedule { caller, input: Box::new(input), reply }).await
+    }
+
+    /// Replaces a schedule's definition. A document that says what is already there changes nothing.
+    ///
+    /// # Errors
+    /// `Invalid`, `ScheduleNotFound`, `PreconditionFailed`, `Busy`, `Stopped`, `StoreUnavailable`.
+    pub async fn replace_schedule(
+        &self,
+        caller: Caller,
+        id: ScheduleId,
+        document: &Value,
+        precondition: Precondition,
+    ) -> Result<Arc<Schedule>, CommandError> {
+        // Unknown ids are 404 whatever the document says; the actor asks again.
+        if self.view.schedule(&id).is_none() {
+            return Err(CommandError::ScheduleNotFound(id));
+        }
+        let input = schedule_input::parse(document, &self.catalog, self.clock.now()).map_err(CommandError::Invalid)?;
+        self.ask(|reply| Command::ReplaceSchedule { caller, id, input: Box::new(input), precondition, reply }).await
+    }
+
+    /// Applies a JSON merge patch (RFC 7396) to a schedule's definition.
+    ///
+    /// # Errors
+    /// `Invalid`, `ScheduleNotFound`, `PreconditionFailed`, `Busy`, `Stopped`, `StoreUnavailable`.
+    pub async fn patch_schedule(
+        &self,
+        caller: Caller,
+        id: ScheduleId,
+        patch: Value,
+        precondition: Precondition,
+    ) -> Result<Arc<Schedule>, CommandError> {
+        self.ask(|reply| Command::PatchSchedule { caller, id, patch, precondition, reply }).await
+    }
+
+    /// Deletes a schedule. Its waiting job is skipped, its running job goes on.
+    ///
+    /// # Errors
+    /// `ScheduleNotFound`, `PreconditionFailed`, `Busy`, `Stopped`, `StoreUnavailable`.
+    pub async fn delete_schedule(&self, caller: Caller, id: ScheduleId, precondition: Precondition) -> Result<(), CommandError> {
+        self.ask(|reply| Command::DeleteSchedule { caller, id, precondition, reply }).await
+    }
+
+    /// Enables or disables a schedule; nothing happens when it already is.
+    ///
+    /// # Errors
+    /// `ScheduleNotFound`, `PreconditionFailed`, `Busy`, `Stopped`, `StoreUnavailable`.
+    pub async fn set_enabled(
+        &self,
+        caller: Caller,
+        id: ScheduleId,
+        enabled: bool,
+        precondition: Precondition,
+    ) -> Result<Arc<Schedule>, CommandError> {
+        self.ask(|reply| Command::SetEnabled { caller, id, enabled, precondition, reply }).await
+    }
+
+    /// Makes a job now. Outside the window it is made and skipped at once, unless forced. A disabled schedule can be run.
+    ///
+    /// # Errors
+    /// `ScheduleNotFound`, `JobActive`, `Busy`, `Stopped`, `StoreUnavailable`.
+    pub async fn run_schedule(&self, caller: Caller, id: ScheduleId, force: bool) -> Result<Arc<Job>, CommandError> {
+        self.ask(|reply| Command::RunSchedule { caller, id, force, reply }).await
+    }
+
+    /// Cancels a job. A running call is stopped, and the job ends when it has stopped.
+    ///
+    /// # Errors
+    /// `JobNotFound`, `JobOver`, `Busy`, `Stopped`, `StoreUnavailable`.
+    pub async fn cancel_job(&self, caller: Caller, id: JobId) -> Result<Arc<Job>, CommandError> {
+        self.ask(|reply| Command::CancelJob { caller, id, reply }).await
+    }
+
+    /// What can be read without asking the actor.
+    pub fn view(&self) -> &ReadView {
+        &self.view
+    }
+
+    /// Targets and recipes.
+    pub fn catalog(&self) -> &Arc<Catalog> {
+        &self.catalog
+    }
+
+    /// The clock that the rules use.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// True once the store is loaded, and until the service drains.
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+
+    /// Messages that wait in the mailbox.
+    pub fn mailbox_depth(&self) -> usize {
+        self.mailbox.max_capacity() - self.mailbox.capacity()
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<Result<T, CommandError>>) -> Command) -> Result<T, CommandError> {
+        let (reply, answer) = oneshot::channel();
+        self.mailbox.try_send(Message::Command(command(reply))).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => CommandError::Busy,
+            mpsc::error::TrySendError::Closed(_) => CommandError::Stopped,
+        })?;
+        answer.await.unwrap_or(Err(CommandError::Stopped))
+    }
+}

@@ -1,0 +1,118 @@
+//! The registry of health probes and their last signals.
+//!
+//! Probes run in the background, each on its own interval and under a timeout; a request reads the last signals and never waits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::RwLock;
+
+use crate::domain::health::{HealthSignal, HealthStatus};
+use crate::domain::ports::{Clock, HealthProbe};
+use crate::domain::time::Timestamp;
+
+/// How often a probe looks where nothing else is said.
+pub const DEFAULT_PROBE_INTERVAL: Duration = Duration::from_secs(15);
+/// How long a probe may take where nothing else is said.
+pub const DEFAULT_PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A module's last signal.
+#[derive(Debug, Clone)]
+pub struct ModuleHealth {
+    /// The probe's name.
+    pub module_name: String,
+    /// What it said last; `UNKNOWN` before its first answer.
+    pub signal: HealthSignal,
+    /// When it said so.
+    pub checked_at: Option<Timestamp>,
+}
+
+/// All probes and their last signals. Cheap to clone.
+#[derive(Clone)]
+pub struct HealthRegistry {
+    modules: Arc<RwLock<Vec<Module>>>,
+    clock: Arc<dyn Clock>,
+}
+
+struct Module {
+    probe: Arc<dyn HealthProbe>,
+    interval: Duration,
+    timeout: Duration,
+    due: Option<Timestamp>,
+    running: bool,
+    last: ModuleHealth,
+}
+
+impl HealthRegistry {
+    /// An empty registry.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { modules: Arc::default(), clock }
+    }
+
+    /// Adds a module with the usual interval and timeout; one of the same name is replaced.
+    pub fn register_health_probe(&self, name: impl Into<String>, probe: Arc<dyn HealthProbe>) {
+        self.register_with(name, probe, DEFAULT_PROBE_INTERVAL, DEFAULT_PROBE_TIMEOUT);
+    }
+
+    /// Adds a module; one of the same name is replaced.
+    pub fn register_with(&self, name: impl Into<String>, probe: Arc<dyn HealthProbe>, interval: Duration, timeout: Duration) {
+        let name = name.into();
+        let signal = HealthSignal::new(HealthStatus::Unknown, "has not been checked yet");
+        let last = ModuleHealth { module_name: name.clone(), signal, checked_at: None };
+        let module = Module { probe, interval, timeout, due: None, running: false, last };
+        let mut modules = self.modules.write();
+        match modules.iter_mut().find(|module| module.last.module_name == name) {
+            Some(existing) => *existing = module,
+            None => modules.push(module),
+        }
+    }
+
+    /// The last signals, in the order of registration.
+    pub fn modules(&self) -> Vec<ModuleHealth> {
+        self.modules.read().iter().map(|module| module.last.clone()).collect()
+    }
+
+    /// Runs every probe that is due, side by side, and keeps what they say. A probe that is still under way is not run again.
+    pub async fn refresh(&self) {
+        let now = self.clock.now();
+        let due: Vec<_> = {
+            let mut modules = self.modules.write();
+            let due = modules
+                .iter_mut()
+                .filter(|module| !module.running && module.due.is_none_or(|due| due <= now || due > now + module.interval));
+            due.map(|module| {
+                module.running = true;
+                module.due = Some(now + module.interval);
+                (module.last.module_name.clone(), Arc::clone(&module.probe), module.timeout)
+            })
+            .collect()
+        };
+        let mut checks = tokio::task::JoinSet::new();
+        for (name, probe, timeout) in due {
+            let registry = self.clone();
+            checks.spawn(async move { registry.check(name, probe, timeout).await });
+        }
+        checks.join_all().await;
+    }
+
+    async fn check(&self, name: String, probe: Arc<dyn HealthProbe>, timeout: Duration) {
+        // In its own task, so that a probe that panics is an unhealthy module and not a registry that stands still.
+        let mut check = tokio::spawn(async move { probe.check().await });
+        let signal = match tokio::time::timeout(timeout, &mut check).await {
+            Ok(Ok(signal)) => signal,
+            Ok(Err(_)) => HealthSignal::new(HealthStatus::Unhealthy, "the probe itself failed (a bug; see the log)"),
+            Err(_) => {
+                check.abort();
+                HealthSignal::new(HealthStatus::Unhealthy, format!("did not answer within {} ms", timeout.as_millis()))
+            }
+        };
+        let mut modules = self.modules.write();
+        if let Some(module) = modules.iter_mut().find(|module| module.last.module_name == name) {
+            if module.last.signal.status != signal.status {
+                tracing::info!(module = %name, from = %module.last.signal.status, to = %signal.status, message = %signal.message, "health changed");
+            }
+            module.running = false;
+            module.last = ModuleHealth { module_name: name, signal, checked_at: Some(self.clock.now()) };
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! What the actor is told. Every command carries the oneshot of its exact reply.
+
+use serde_json::Value;
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+use super::error::CommandError;
+use super::precondition::Precondition;
+use crate::domain::ids::{JobId, ScheduleId};
+use crate::domain::job::Job;
+use crate::domain::ports::AttemptReport;
+use crate::domain::principal::Caller;
+use crate::domain::schedule::Schedule;
+use crate::domain::schedule_input::ScheduleInput;
+
+/// Where the reply to a command goes. A caller that has gone away is ignored: what it asked for was done and is on record.
+pub(super) type Reply<T> = oneshot::Sender<Result<T, CommandError>>;
+
+pub(super) enum Message {
+    /// Somebody asks for a change.
+    Command(Command),
+    /// An attempt came to its end.
+    AttemptEnded(AttemptEnded),
+    /// Look at the clock: the heartbeat, or a due entry.
+    Tick,
+    /// Remove jobs that ended longer ago than the retention time.
+    Prune,
+    /// Shutdown, first phase: no new fires, no new jobs; running jobs go on. Answered when no job runs any more.
+    Drain { drained: oneshot::Sender<()> },
+    /// Shutdown, second phase: stop what still runs, record it, and end.
+    Stop,
+}
+
+pub(super) enum Command {
+    CreateSchedule {
+        caller: Caller,
+        input: Box<ScheduleInput>,
+        reply: Reply<Arc<Schedule>>,
+    },
+    ReplaceSchedule {
+        caller: Caller,
+        id: ScheduleId,
+        input: Box<ScheduleInput>,
+        precondition: Precondition,
+        reply: Reply<Arc<Schedule>>,
+    },
+    PatchSchedule {
+        caller: Caller,
+        id: ScheduleId,
+        patch: Value,
+        precondition: Precondition,
+        reply: Reply<Arc<Schedule>>,
+    },
+    DeleteSchedule {
+        caller: Caller,
+        id: ScheduleId,
+        precondition: Precondition,
+        reply: Reply<()>,
+    },
+    SetEnabled {
+        caller: Caller,
+        id: ScheduleId,
+        enabled: bool,
+        precondition: Precondition,
+        reply: Reply<Arc<Schedule>>,
+    },
+    RunSchedule {
+        caller: Caller,
+        id: ScheduleId,
+        force: bool,
+        reply: Reply<Arc<Job>>,
+    },
+    CancelJob {
+        caller: Caller,
+        id: JobId,
+        reply: Reply<Arc<Job>>,
+    },
+}
+
+/// How an attempt ended, by whom it was made.
+pub(super) struct AttemptEnded {
+    pub job_id: JobId,
+    pub task_index: usize,
+    pub attempt: u32,
+    pub end: AttemptEnd,
+}
+
+pub(super) enum AttemptEnd {
+    /// The executor gave its verdict.
+    Reported(AttemptReport),
+    /// The attempt was stopped on request; `sent` says whether its request had begun to leave.
+    Stopped { sent: bool },
+}

@@ -1,0 +1,255 @@
+//! What GET handlers read: a locked copy of the committed state, which the actor updates after every commit.
+//!
+//! Readers hold the lock for the time it takes to clone some `Arc`s and never wait for the actor; the actor holds it while it
+//! applies one batch. Only committed changes get here.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use parking_lot::RwLock;
+
+use crate::domain::ids::{JobId, ScheduleId};
+use crate::domain::job::{Job, JobState};
+use crate::domain::ports::Change;
+use crate::domain::schedule::Schedule;
+use crate::domain::time::Timestamp;
+
+/// How far back `succeeded_jobs_24h` and `failed_jobs_24h` look.
+const RECENT: TimeDelta = TimeDelta::hours(24);
+
+/// Position of a job in the list: newest first by the time it was made, ties by id.
+pub type JobKey = (Timestamp, JobId);
+
+/// One page of a list.
+#[derive(Debug, Clone)]
+pub struct Page<T, K> {
+    /// The items.
+    pub items: Vec<T>,
+    /// Key of the last item, when more follow.
+    pub next: Option<K>,
+}
+
+/// Which schedules to list, by id.
+#[derive(Debug, Clone, Default)]
+pub struct ScheduleQuery {
+    /// Only enabled or only disabled ones.
+    pub enabled: Option<bool>,
+    /// Only those of one target.
+    pub target: Option<String>,
+    /// Items on the page.
+    pub limit: usize,
+    /// Only ids after this one.
+    pub after: Option<ScheduleId>,
+}
+
+/// Which jobs to list, newest first.
+#[derive(Debug, Clone, Default)]
+pub struct JobQuery {
+    /// Only jobs in this state.
+    pub state: Option<JobState>,
+    /// Only jobs of one schedule.
+    pub schedule_id: Option<ScheduleId>,
+    /// Only jobs that wait or run, or only those that ended.
+    pub active: Option<bool>,
+    /// Items on the page.
+    pub limit: usize,
+    /// Only jobs before this key, that is older ones.
+    pub before: Option<JobKey>,
+}
+
+/// Figures of the health report and the gauges.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// All schedules.
+    pub total_schedules: usize,
+    /// Those that fire.
+    pub enabled_schedules: usize,
+    /// Jobs that wait for a slot.
+    pub pending_jobs: usize,
+    /// Jobs under way.
+    pub running_jobs: usize,
+    /// Jobs that succeeded in the last 24 hours.
+    pub succeeded_jobs_24h: usize,
+    /// Jobs that failed in the last 24 hours.
+    pub failed_jobs_24h: usize,
+}
+
+/// A shared, read-locked view of the committed state. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct ReadView {
+    inner: Arc<RwLock<Inner>>,
+}
+
+#[derive(Default)]
+struct Inner {
+    schedules: BTreeMap<ScheduleId, Arc<Schedule>>,
+    enabled_schedules: usize,
+    jobs: BTreeMap<JobKey, Arc<Job>>,
+    created_at: HashMap<JobId, Timestamp>,
+    jobs_of_schedule: HashMap<ScheduleId, BTreeSet<JobKey>>,
+    pending: BTreeSet<JobKey>,
+    running: BTreeSet<JobKey>,
+    /// Ends of jobs that succeeded and that failed.
+    succeeded: BTreeSet<JobKey>,
+    failed: BTreeSet<JobKey>,
+}
+
+impl ReadView {
+    /// One schedule.
+    pub fn schedule(&self, id: &ScheduleId) -> Option<Arc<Schedule>> {
+        self.inner.read().schedules.get(id).cloned()
+    }
+
+    /// Schedules in order of their ids.
+    pub fn schedules(&self, query: &ScheduleQuery) -> Page<Arc<Schedule>, ScheduleId> {
+        let inner = self.inner.read();
+        let from = query.after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+        let wanted = |schedule: &Schedule| {
+            query.enabled.is_none_or(|enabled| schedule.definition.enabled == enabled)
+                && query.target.as_ref().is_none_or(|target| schedule.definition.target == *target)
+        };
+        let found = inner.schedules.range::<ScheduleId, _>((from, Bound::Unbounded)).map(|(_, schedule)| schedule);
+        page(found.filter(|schedule| wanted(schedule)).cloned(), query.limit, |schedule| schedule.id.clone())
+    }
+
+    /// One job.
+    pub fn job(&self, id: JobId) -> Option<Arc<Job>> {
+        let inner = self.inner.read();
+        inner.jobs.get(&(*inner.created_at.get(&id)?, id)).cloned()
+    }
+
+    /// Jobs, newest first.
+    pub fn jobs(&self, query: &JobQuery) -> Page<Arc<Job>, JobKey> {
+        let inner = self.inner.read();
+        let before = query.before.map_or(Bound::Unbounded, Bound::Excluded);
+        let range = (Bound::Unbounded, before);
+        let wanted = |job: &Job| {
+            query.state.is_none_or(|state| job.state == state)
+                && query.active.is_none_or(|active| job.is_active() == active)
+                && query.schedule_id.as_ref().is_none_or(|id| job.schedule_id == *id)
+        };
+        // The smallest index that holds all wanted jobs; the filter above does the rest.
+        let keys: Box<dyn Iterator<Item = &JobKey> + '_> = match (&query.schedule_id, query.state, query.active) {
+            (Some(id), _, _) => match inner.jobs_of_schedule.get(id) {
+                Some(keys) => Box::new(keys.range(range).rev()),
+                None => Box::new(std::iter::empty()),
+            },
+            (None, Some(JobState::Pending), _) => Box::new(inner.pending.range(range).rev()),
+            (None, Some(JobState::Running), _) => Box::new(inner.running.range(range).rev()),
+            (None, _, Some(true)) => Box::new(merged(inner.pending.range(range).rev(), inner.running.range(range).rev())),
+            _ => Box::new(inner.jobs.range(range).rev().map(|(key, _)| key)),
+        };
+        let found = keys.filter_map(|key| inner.jobs.get(key)).filter(|job| wanted(job)).cloned();
+        page(found, query.limit, |job| job_key(job))
+    }
+
+    /// All schedules' ids, last success and next run, for the gauges; at most `limit`, in order of their ids.
+    pub fn schedule_times(&self, limit: usize) -> Vec<(ScheduleId, Option<Timestamp>, Option<Timestamp>)> {
+        let inner = self.inner.read();
+        let times = |schedule: &Arc<Schedule>| (schedule.id.clone(), schedule.run.last_success_at, schedule.run.next_run_at);
+        inner.schedules.values().take(limit).map(times).collect()
+    }
+
+    /// The figures as they are at `now`.
+    pub fn counts(&self, now: Timestamp) -> Counts {
+        let inner = self.inner.read();
+        let since = (now - RECENT, JobId(uuid::Uuid::nil()));
+        Counts {
+            total_schedules: inner.schedules.len(),
+            enabled_schedules: inner.enabled_schedules,
+            pending_jobs: inner.pending.len(),
+            running_jobs: inner.running.len(),
+            succeeded_jobs_24h: inner.succeeded.range(since..).count(),
+            failed_jobs_24h: inner.failed.range(since..).count(),
+        }
+    }
+
+    /// Applies committed changes, all under one lock.
+    pub(super) fn publish(&self, changes: &[Change]) {
+        let mut inner = self.inner.write();
+        for change in changes {
+            match change {
+                Change::Schedule { before, after } => inner.replace_schedule(before.as_deref(), after.as_ref()),
+                Change::Job { before, after } => inner.replace_job(before.as_deref(), after.as_ref()),
+                Change::BundleInstalled { .. } => {}
+            }
+        }
+    }
+}
+
+impl Inner {
+    fn replace_schedule(&mut self, before: Option<&Schedule>, after: Option<&Arc<Schedule>>) {
+        if let Some(before) = before {
+            self.schedules.remove(&before.id);
+            self.enabled_schedules -= usize::from(before.definition.enabled);
+        }
+        if let Some(after) = after {
+            self.schedules.insert(after.id.clone(), Arc::clone(after));
+            self.enabled_schedules += usize::from(after.definition.enabled);
+        }
+    }
+
+    fn replace_job(&mut self, before: Option<&Job>, after: Option<&Arc<Job>>) {
+        if let Some(before) = before {
+            let key = job_key(before);
+            self.jobs.remove(&key);
+            self.created_at.remove(&before.id);
+            if let Some(keys) = self.jobs_of_schedule.get_mut(&before.schedule_id) {
+                keys.remove(&key);
+                if keys.is_empty() {
+                    self.jobs_of_schedule.remove(&before.schedule_id);
+                }
+            }
+            if let Some((index, key)) = self.state_index(before) {
+                index.remove(&key);
+            }
+        }
+        if let Some(after) = after {
+            let key = job_key(after);
+            self.jobs.insert(key, Arc::clone(after));
+            self.created_at.insert(after.id, after.created_at);
+            self.jobs_of_schedule.entry(after.schedule_id.clone()).or_default().insert(key);
+            if let Some((index, key)) = self.state_index(after) {
+                index.insert(key);
+            }
+        }
+    }
+
+    fn state_index(&mut self, job: &Job) -> Option<(&mut BTreeSet<JobKey>, JobKey)> {
+        let ended = (job.finished_at.unwrap_or(job.created_at), job.id);
+        match job.state {
+            JobState::Pending => Some((&mut self.pending, job_key(job))),
+            JobState::Running => Some((&mut self.running, job_key(job))),
+            JobState::Succeeded => Some((&mut self.succeeded, ended)),
+            JobState::Failed => Some((&mut self.failed, ended)),
+            JobState::Cancelled | JobState::Skipped => None,
+        }
+    }
+}
+
+fn job_key(job: &Job) -> JobKey {
+    (job.created_at, job.id)
+}
+
+/// Two descending sequences as one.
+fn merged<'a>(
+    one: impl Iterator<Item = &'a JobKey> + 'a,
+    other: impl Iterator<Item = &'a JobKey> + 'a,
+) -> impl Iterator<Item = &'a JobKey> + 'a {
+    let (mut one, mut other) = (one.peekable(), other.peekable());
+    std::iter::from_fn(move || match (one.peek(), other.peek()) {
+        (Some(first), Some(second)) if first >= second => one.next(),
+        (Some(_), None) => one.next(),
+        _ => other.next(),
+    })
+}
+
+fn page<T, K>(found: impl Iterator<Item = T>, limit: usize, key: impl Fn(&T) -> K) -> Page<T, K> {
+    let mut items: Vec<T> = found.take(limit.saturating_add(1)).collect();
+    let more = items.len() > limit;
+    items.truncate(limit);
+    let next = if more { items.last().map(key) } else { None };
+    Page { items, next }
+}
