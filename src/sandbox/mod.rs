@@ -43,6 +43,9 @@ mod routes;
 mod server;
 mod shared;
 mod store;
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "in a test a failed unwrap is a failed test")]
+mod tests;
 mod work;
 
 pub use config::SandboxConfig;
