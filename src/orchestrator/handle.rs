@@ -113,6 +113,31 @@ impl OrchestratorHandle {
         self.ask(|reply| Command::CancelJob { caller, id, reply }).await
     }
 
+    /// Posts the heartbeat: look at the clock, and at what is due. Never waits; a beat that finds the mailbox full is not needed.
+    pub fn heartbeat(&self) {
+        let _ = self.mailbox.try_send(Message::Tick);
+    }
+
+    /// Posts that old jobs are to be pruned. Never waits; when the mailbox is full the next minute will do.
+    pub fn prune(&self) {
+        let _ = self.mailbox.try_send(Message::Prune);
+    }
+
+    /// Shutdown, first phase: nothing new starts. Returns when no job runs any more.
+    pub async fn drain(&self) {
+        let (drained, wait) = oneshot::channel();
+        if self.mailbox.send(Message::Drain { drained }).await.is_ok() {
+            // The actor ended by itself: nothing runs any more.
+            let _ = wait.await;
+        }
+    }
+
+    /// Shutdown, second phase: what still runs is stopped and recorded, and the actor ends.
+    pub async fn stop(&self) {
+        // An actor that is gone needs no telling.
+        let _ = self.mailbox.send(Message::Stop).await;
+    }
+
     /// What can be read without asking the actor.
     pub fn view(&self) -> &ReadView {
         &self.view

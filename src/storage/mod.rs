@@ -1,1 +1,5 @@
-//! Placeholder, filled by the commits that follow.
+//! The stores behind the `Store` port. One writer: the orchestrator's actor.
+
+mod memory;
+
+pub use memory::MemoryStore;
