@@ -11,6 +11,8 @@
 mod json_log;
 pub mod logging;
 pub mod metrics;
+mod stopwatch;
 
 pub use logging::LogFormat;
 pub use metrics::{LabelSets, Metrics};
+pub use stopwatch::Stopwatch;
