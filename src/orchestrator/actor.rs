@@ -12,6 +12,7 @@ use super::error::CommandError;
 use super::handle::{MAILBOX_CAPACITY, OrchestratorHandle};
 use super::message::{AttemptEnd, AttemptEnded, Command, Message, Reply};
 use super::observe;
+use super::probes::SharedStatus;
 use super::view::ReadView;
 use crate::domain::ports::{AuditSink, Change, Clock, IdSource, Store, StoreError, TaskCall, TaskExecutor};
 use crate::domain::schedule_input::ScheduleInput;
@@ -83,6 +84,7 @@ impl Orchestrator {
             catalog: Arc::clone(&rules.catalog),
             clock: Arc::clone(&ports.clock),
             ready: Arc::new(AtomicBool::new(false)),
+            status: SharedStatus::default(),
         };
         let attempts = Attempts::new(Arc::clone(&ports.executor), sender);
         let last_now = ports.clock.now();
@@ -153,6 +155,7 @@ impl Orchestrator {
     /// Decides, commits and performs one batch; true when the actor is to end.
     async fn process(&mut self, batch: Vec<Message>) -> bool {
         let now = self.ports.clock.now();
+        self.handle.status.turned(now);
         if self.must_reload && !self.reload(now).await {
             return self.refuse(batch);
         }
@@ -212,7 +215,9 @@ impl Orchestrator {
     /// Commits what was decided, makes it visible, performs it and replies; or takes it all back. True when it was committed.
     async fn commit(&mut self, decided: Decided, replies: Vec<PendingReply>) -> bool {
         let Decided { changes, effects, audit, lateness } = decided;
-        if !changes.is_empty() {
+        // After a failure an empty commit asks whether the store can be written again.
+        let recovering = self.retry_store_at.is_some_and(|at| self.last_now >= at);
+        if !changes.is_empty() || recovering {
             let stopwatch = Stopwatch::start();
             let committed = self.ports.store.commit(&changes).await;
             self.metrics.store_commit(stopwatch.seconds());
@@ -221,10 +226,14 @@ impl Orchestrator {
                 self.state.undo(&changes);
                 self.must_reload = matches!(error, StoreError::PerhapsApplied(_));
                 self.retry_store_at = Some(self.last_now + STORE_RETRY);
+                self.handle.status.set_store_fault(Some(error.to_string()));
                 replies.into_iter().for_each(|reply| reply(false));
                 return false;
             }
-            self.retry_store_at = None;
+            if self.retry_store_at.take().is_some() {
+                tracing::info!("the store can be written again");
+            }
+            self.handle.status.set_store_fault(None);
             self.handle.view.publish(&changes);
             observe::changes(&self.metrics, &changes);
             lateness.iter().for_each(|late| self.metrics.fire_lateness(late.as_seconds_f64()));
@@ -266,6 +275,7 @@ impl Orchestrator {
         if let Err(error) = self.load().await {
             tracing::error!(%error, "the store cannot be read again after a commit with an unknown outcome");
             self.retry_store_at = Some(now + STORE_RETRY);
+            self.handle.status.set_store_fault(Some(error.to_string()));
             return false;
         }
         self.must_reload = false;

@@ -17,6 +17,7 @@ pub mod health;
 mod message;
 mod observe;
 pub mod precondition;
+pub mod probes;
 pub mod view;
 
 pub use actor::{Orchestrator, Ports};

@@ -1,7 +1,5 @@
 //! A world in which the rules can be driven: a state, a clock that is a number, ids that count.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 mod edits;
 mod fires;
 mod properties;
