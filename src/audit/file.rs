@@ -170,7 +170,9 @@ fn open_locked(path: &Path) -> Result<File, AuditError> {
     }
     // The entry of a new file has to be on disk too, or a synced file could be gone after a power cut.
     #[cfg(unix)]
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(open_error)?;
+    if file.metadata().map_err(open_error)?.len() == 0 {
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(open_error)?;
+    }
     Ok(file)
 }
 
