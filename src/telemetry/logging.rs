@@ -37,6 +37,9 @@ pub enum LoggingError {
     AlreadySet(#[source] TryInitError),
 }
 
+/// A library that reports each of its steps at level INFO.
+const CHATTY: &str = "tokio_cron_scheduler";
+
 /// Set once this module has set up the log of the process.
 static INITIALISED: Mutex<bool> = Mutex::new(false);
 
@@ -60,7 +63,10 @@ pub fn init(format: LogFormat, filter: &str) -> Result<(), LoggingError> {
 }
 
 fn parse_filter(filter: &str) -> Result<EnvFilter, LoggingError> {
-    EnvFilter::builder().parse(filter).map_err(|source| LoggingError::Filter { filter: filter.to_owned(), source })
+    // Behind what was asked for, so that it holds only where nothing was said of that library.
+    let quieter = if filter.contains(CHATTY) { String::new() } else { format!(",{CHATTY}=warn") };
+    let parsed = EnvFilter::builder().parse(format!("{filter}{quieter}"));
+    parsed.map_err(|source| LoggingError::Filter { filter: filter.to_owned(), source })
 }
 
 /// Timestamps are RFC 3339 in UTC, which is the formatter's own default.
@@ -133,6 +139,20 @@ pub(super) mod tests {
         assert_eq!(text.lines().count(), 1, "{text}");
         assert!(text.contains("ERROR job{job_id=\"j-1\"}") && text.contains("but this attempt=2"), "{text}");
         assert!(!text.contains('\u{1b}'), "{text}");
+    }
+
+    #[test]
+    fn a_chatty_library_is_quiet_unless_it_is_asked_for() {
+        for (filter, lines) in [("", 0), ("info", 1), ("info,tokio_cron_scheduler=info", 2), ("off", 0)] {
+            let captured = Captured::default();
+            let writer = captured.clone();
+            let log = text(parse_filter(filter).expect("a filter"), move || writer.clone(), false);
+            tracing::dispatcher::with_default(&log, || {
+                tracing::info!(target: "tokio_cron_scheduler::job", "created");
+                tracing::info!("ours");
+            });
+            assert_eq!(captured.text().lines().count(), lines, "{filter}");
+        }
     }
 
     #[test]
