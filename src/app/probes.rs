@@ -37,7 +37,9 @@ pub(super) fn register_configured(health: &HealthRegistry, config: &Config) -> R
                 let settings = super::start::target_settings(target, &config.targets[target]);
                 Arc::new(ThemisDbProbe::new(settings).map_err(|error| AppError::configuration(key, error))?)
             }
-            ProbeKind::Http { url } => Arc::new(HttpProbe::new(url.clone()).map_err(|error| AppError::configuration(key, error))?),
+            ProbeKind::Http { url } => {
+                Arc::new(HttpProbe::new(url.clone()).map_err(|error| AppError::configuration(key, error))?)
+            }
         };
         health.register_with(name.clone(), check, probe.interval, probe.timeout);
     }

@@ -19,7 +19,7 @@ use crate::http::{self, HttpSettings, HttpState, TokenVerifier, VerificationKey,
 use crate::orchestrator::{HealthRegistry, Orchestrator, Ports, Rules, bundles};
 use crate::storage::{MemoryStore, SqliteStore};
 use crate::telemetry::Metrics;
-use crate::ticker::{Beat, ServiceJob, Ticker};
+use crate::ticker::{EVERY_FIVE_SECONDS, EVERY_MINUTE, EVERY_SECOND, ServiceJob, SystemClock, Ticker};
 
 /// Starts the service on a bound listener. When this returns, requests are answered; `/readyz` tells when the store is loaded.
 ///
@@ -56,10 +56,9 @@ pub async fn start(config: Config, adapters: Adapters, listener: TcpListener) ->
     let (handle, orchestrator) = Orchestrator::new(rules, bundles, ports, metrics.clone());
 
     probes::register_own(&health, &handle);
-    let beat = Beat::new(Arc::clone(&clock));
-    probes::register_module(&health, "ticker", Arc::new(beat.probe()));
     probes::register_configured(&health, &config)?;
-    let ticker = start_ticker(&handle, &health, &metrics, beat).await?;
+    let ticker = start_ticker(&handle, &health, &metrics).await?;
+    probes::register_module(&health, "ticker", ticker.probe());
     let refresh = health.clone();
     let first_refresh = tokio::spawn(async move { refresh.refresh().await });
 
@@ -135,12 +134,17 @@ async fn open_store(url: &StorageUrl) -> Result<Arc<dyn Store>, AppError> {
 
 fn open_audit(file: Option<&Path>, health: &HealthRegistry) -> Result<Arc<dyn AuditSink>, AppError> {
     let Some(path) = file else { return Ok(Arc::new(NoAudit)) };
-    let audit = FileAudit::open(path).map_err(|error| AppError::configuration("audit.file: the audit trail cannot be opened", error))?;
+    let audit =
+        FileAudit::open(path).map_err(|error| AppError::configuration("audit.file: the audit trail cannot be opened", error))?;
     probes::register_module(health, "audit", Arc::new(audit.probe()));
     Ok(Arc::new(audit))
 }
 
-fn http_executor(config: &Config, catalog: &Arc<crate::domain::catalog::Catalog>, metrics: &Metrics) -> Result<Arc<dyn TaskExecutor>, AppError> {
+fn http_executor(
+    config: &Config,
+    catalog: &Arc<crate::domain::catalog::Catalog>,
+    metrics: &Metrics,
+) -> Result<Arc<dyn TaskExecutor>, AppError> {
     let targets = config.targets.iter().map(|(name, target)| target_settings(name, target)).collect();
     let executor = HttpExecutor::new(targets, Arc::clone(catalog), Arc::new(TargetMetrics(metrics.clone())));
     Ok(Arc::new(executor.map_err(|error| AppError::configuration("targets: a target cannot be used", error))?))
@@ -165,25 +169,23 @@ async fn start_ticker(
     handle: &crate::orchestrator::OrchestratorHandle,
     health: &HealthRegistry,
     metrics: &Metrics,
-    beat: Beat,
 ) -> Result<Ticker, AppError> {
     let (heart, pruner, probes, upkeep) = (handle.clone(), handle.clone(), health.clone(), metrics.clone());
     let refresh = move || {
         let probes = probes.clone();
         // Every module has its own interval and is never looked at twice at once, so refreshes may overlap.
-        tokio::spawn(async move { probes.refresh().await });
-    };
-    let beat_and_tick = move || {
-        beat.beat();
-        heart.heartbeat();
+        drop(tokio::spawn(async move { probes.refresh().await }));
     };
     let jobs = vec![
-        ServiceJob { name: "heartbeat", cron: "* * * * * *", action: Arc::new(beat_and_tick) },
-        ServiceJob { name: "probes", cron: "* * * * * *", action: Arc::new(refresh) },
-        ServiceJob { name: "prune", cron: "30 * * * * *", action: Arc::new(move || pruner.prune()) },
-        ServiceJob { name: "metrics-upkeep", cron: "*/5 * * * * *", action: Arc::new(move || upkeep.upkeep()) },
+        ServiceJob { name: "heartbeat", cron: EVERY_SECOND, action: Arc::new(move || heart.heartbeat()) },
+        ServiceJob { name: "probes", cron: EVERY_SECOND, action: Arc::new(refresh) },
+        ServiceJob { name: "prune", cron: EVERY_MINUTE, action: Arc::new(move || pruner.prune()) },
+        ServiceJob { name: "metrics-upkeep", cron: EVERY_FIVE_SECONDS, action: Arc::new(move || upkeep.upkeep()) },
     ];
-    Ticker::start(jobs).await.map_err(|error| AppError::internal("the service's own cron jobs cannot be started", error))
+    // The ticker watches real time, whatever clock the rules are given.
+    Ticker::start(jobs, Arc::new(SystemClock))
+        .await
+        .map_err(|error| AppError::internal("the service's own cron jobs cannot be started", error))
 }
 
 fn time_delta(duration: std::time::Duration) -> TimeDelta {

@@ -58,9 +58,9 @@ pub struct DevArgs {
     /// Where the service listens
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
-    /// Keep schedules, jobs and the audit trail in this directory; without it nothing is kept
-    #[arg(long, value_name = "DIR")]
-    pub data: Option<PathBuf>,
+    /// Keep schedules, jobs and the audit trail in this directory
+    #[arg(long, value_name = "DIR", default_value = "data")]
+    pub data: PathBuf,
 }
 
 /// Arguments of `sandbox`.
@@ -158,8 +158,8 @@ mod tests {
     #[test]
     fn every_command_of_the_contract_is_understood() {
         assert!(matches!(parse("serve --config a.toml --config b.toml"), Ok(Command::Serve(args)) if args.files.len() == 2));
-        assert!(matches!(parse("dev"), Ok(Command::Dev(args)) if args.listen.port() == 8080 && args.data.is_none()));
-        assert!(matches!(parse("dev --listen [::1]:0 --data d"), Ok(Command::Dev(args)) if args.data == Some("d".into())));
+        assert!(matches!(parse("dev"), Ok(Command::Dev(args)) if args.listen.port() == 8080 && args.data == *"data"));
+        assert!(matches!(parse("dev --listen [::1]:0 --data d"), Ok(Command::Dev(args)) if args.data == *"d"));
         assert!(matches!(parse("sandbox"), Ok(Command::Sandbox(args)) if args.listen.port() == 8765));
         assert!(matches!(parse("openapi"), Ok(Command::Openapi)));
         assert!(matches!(parse("check-config --config a.toml"), Ok(Command::CheckConfig(args)) if args.files.len() == 1));

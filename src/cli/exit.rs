@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::app::AppError;
 use crate::config::ConfigMistakes;
 
 /// Why a command did not end well.
@@ -31,6 +32,19 @@ impl Failure {
             Self::CheckFailed(_) => 1,
             Self::Internal(_) => 70,
             Self::Configuration(_) | Self::NotConfigured(_) => 78,
+        }
+    }
+}
+
+impl Failure {
+    /// The end of a command that runs: a configuration that cannot be used is no fault of the service.
+    pub(super) fn of_command(error: anyhow::Error) -> Self {
+        match error.downcast::<ConfigMistakes>() {
+            Ok(mistakes) => Self::Configuration(mistakes),
+            Err(error) if matches!(error.downcast_ref(), Some(AppError::Configuration { .. })) => {
+                Self::NotConfigured(format!("{error:#}"))
+            }
+            Err(error) => Self::Internal(error),
         }
     }
 }

@@ -49,9 +49,9 @@ fn perform(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     match command {
-        Command::Serve(args) => commands.serve(configuration(&args, environment)?).map_err(Failure::Internal),
-        Command::Dev(args) => commands.dev(args, environment).map_err(Failure::Internal),
-        Command::Sandbox(args) => commands.sandbox(args).map_err(Failure::Internal),
+        Command::Serve(args) => commands.serve(configuration(&args, environment)?).map_err(Failure::of_command),
+        Command::Dev(args) => commands.dev(args, environment).map_err(Failure::of_command),
+        Command::Sandbox(args) => commands.sandbox(args).map_err(Failure::of_command),
         Command::Token(args) => token(args, environment, out),
         Command::Openapi => print(out, &commands.openapi().map_err(Failure::Internal)?),
         Command::CheckConfig(args) => {
