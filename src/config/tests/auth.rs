@@ -22,6 +22,19 @@ const EDWARDS: &str = "-----BEGIN PUBLIC KEY-----
 MCowBQYDK2VwAyEAW4fBAAZu04PlfhNJCY72aaTqu4vngnfofcTNvC+8gCE=
 -----END PUBLIC KEY-----
 ";
+const P384: &str = "-----BEGIN PUBLIC KEY-----
+MHYwEAYHKoZIzj0CAQYFK4EEACIDYgAEnm/FFNondnP5F26F8lFhr/hDKjb41IKr
+BBJp6i+39/53qIg75tTao06iYOEY81cTK9izMH4zUGcN5fR/IFzES0A0UcFcUJbC
+jQWampz0g+gvtk4y0k5ar37K1xiw9U8C
+-----END PUBLIC KEY-----
+";
+const SHORT_RSA: &str = "-----BEGIN PUBLIC KEY-----
+MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDRaMQY+HF1gUmWdyvl+SKYeV11
+/H7FyyDifKkNed2oTPKZM8sG/nqlqTmAikjuKkOM4mhWK0LIuDhFzyUjfqaGTUCC
+6+Y7hd+JGxo/ANbUdMYn+9glgQ5W2O/moKohTT5ueAfp/pCZFCSBjcHAAQfQ6sAP
+huQj+eHs51KUJn0AtQIDAQAB
+-----END PUBLIC KEY-----
+";
 
 fn secret_of(config: &Config) -> Option<&str> {
     config.auth.hs256_secret.as_ref().map(ExposeSecret::expose_secret)
@@ -95,12 +108,14 @@ fn nothing_prints_a_secret() {
 
 #[test]
 fn algorithms_follow_the_key() {
-    assert_eq!(with_key(RSA).config().auth.algorithms, ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"]);
-    assert_eq!(with_key(CURVE).config().auth.algorithms, ["ES256", "ES384"]);
+    assert_eq!(with_key(RSA).config().auth.algorithms, ["RS256"]);
+    assert_eq!(with_key(CURVE).config().auth.algorithms, ["ES256"]);
     assert_eq!(with_key(EDWARDS).config().auth.algorithms, ["EdDSA"]);
     let both = with_key(EDWARDS).variable("AUTH__HS256_SECRET", SECRET).config().auth;
     assert_eq!(both.algorithms, ["HS256", "EdDSA"]);
     assert!(both.public_key_pem.is_some() && both.hs256_secret.is_some());
+    let rotation = with_key(&format!("the old one\n{RSA}the new one\n{CURVE}")).config().auth;
+    assert_eq!(rotation.algorithms, ["RS256", "ES256"]);
     assert_eq!(with_key(RSA).variable("AUTH__ALGORITHMS", "rs256").config().auth.algorithms, ["RS256"]);
     assert!(Setup::bare().mode(Mode::Dev).config().auth.algorithms.is_empty());
 }
@@ -111,7 +126,7 @@ fn an_algorithm_without_its_key_is_refused() {
     // The public key must never be taken for a shared secret.
     assert_eq!(with(RSA, "RS256,HS256"), ["auth.algorithms names HS256, but there is no key for it"]);
     assert_eq!(with(CURVE, "RS256"), ["auth.algorithms names RS256, but there is no key for it"]);
-    assert!(with(RSA, "none")[0].starts_with("auth.algorithms must be out of HS256, RS256"));
+    assert!(with(RSA, "none")[0].starts_with("auth.algorithms must be out of HS256, RS256, ES256, EdDSA"));
     let unused = with_key(RSA).variable("AUTH__HS256_SECRET", SECRET).variable("AUTH__ALGORITHMS", "HS256").mistakes();
     assert_eq!(unused, ["auth.algorithms leaves a key without any algorithm"]);
 }
@@ -120,6 +135,9 @@ fn an_algorithm_without_its_key_is_refused() {
 fn a_public_key_file_holds_a_public_key() {
     for (pem, expected) in [
         ("nonsense", "which is not a PEM file with"),
+        (P384, "which holds a key on another curve than P-256"),
+        (SHORT_RSA, "which holds an RSA key of fewer than 2048 bits"),
+        (&format!("{RSA}-----BEGIN PUBLIC KEY-----\nMA==\n-----END PUBLIC KEY-----\n"), "which holds something else than"),
         ("-----BEGIN RSA PRIVATE KEY-----\nMA==\n-----END RSA PRIVATE KEY-----\n", "which holds a private key"),
         ("-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n", "which holds a certificate"),
     ] {

@@ -39,7 +39,7 @@ fn every_key_is_read() {
     let recipe = recipe(
         "method = 'PUT'
         path = '/x/{table}'
-        body = { n = '{n}', maybe = '{maybe?}', job = '{job_id}' }
+        body = { n = '{n}', maybe = '{maybe?}', job = '{job_id}', task = '{task_name}' }
         required_parameters = ['reason']
         parameter_minimums = { n = 0.5 }
         timeout = '10m'
