@@ -10,6 +10,8 @@ mod exit;
 mod healthcheck;
 mod joined;
 mod run;
+#[cfg(test)]
+mod tests;
 mod token;
 
 use std::ffi::OsString;

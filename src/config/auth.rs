@@ -18,7 +18,7 @@ pub const MIN_SECRET_BYTES: usize = 32;
 pub struct AuthConfig {
     /// The shared secret of HS256 tokens, at least 32 bytes.
     pub hs256_secret: Option<SecretString>,
-    /// A public key in PEM, out of `public_key_file`: RSA, elliptic curve or Ed25519; it was parsed once, so it can be.
+    /// Public keys in PEM, out of `public_key_file`: RSA, P-256 or Ed25519; several, while one takes another's place.
     pub public_key_pem: Option<String>,
     /// Accepted algorithms by their JOSE names. Each fits one of the keys above, and each key has one, so an attacker cannot pass a
     /// public key off as a shared secret. Empty only without any key.
@@ -42,18 +42,9 @@ enum KeyKind {
     Edwards,
 }
 
-const ALGORITHMS: [(&str, KeyKind); 10] = [
-    ("HS256", KeyKind::Secret),
-    ("RS256", KeyKind::Rsa),
-    ("RS384", KeyKind::Rsa),
-    ("RS512", KeyKind::Rsa),
-    ("PS256", KeyKind::Rsa),
-    ("PS384", KeyKind::Rsa),
-    ("PS512", KeyKind::Rsa),
-    ("ES256", KeyKind::Curve),
-    ("ES384", KeyKind::Curve),
-    ("EdDSA", KeyKind::Edwards),
-];
+/// One algorithm for each kind of key: what a token's header says can then never choose how a key is used.
+const ALGORITHMS: [(&str, KeyKind); 4] =
+    [("HS256", KeyKind::Secret), ("RS256", KeyKind::Rsa), ("ES256", KeyKind::Curve), ("EdDSA", KeyKind::Edwards)];
 
 pub(super) fn auth(mut section: Section<'_>, mode: Mode) -> Option<AuthConfig> {
     let secret_given = section.node("hs256_secret").is_some() || section.node("hs256_secret_file").is_some();
@@ -75,8 +66,11 @@ pub(super) fn auth(mut section: Section<'_>, mode: Mode) -> Option<AuthConfig> {
              (in the environment: THEMIS_MAINTENANCE__AUTH__HS256_SECRET)",
         );
     }
-    let kinds: Vec<KeyKind> =
-        secret_given.then_some(KeyKind::Secret).into_iter().chain(public_key.as_ref().map(|(_, kind)| *kind)).collect();
+    let kinds: Vec<KeyKind> = secret_given
+        .then_some(KeyKind::Secret)
+        .into_iter()
+        .chain(public_key.iter().flat_map(|(_, kinds)| kinds).copied())
+        .collect();
     // A key that could not be read has been noted; which algorithms would fit it is not known then.
     let all_kinds_known = !key_given || public_key.is_some();
     let algorithms = algorithms(&mut section, &kinds, all_kinds_known);
@@ -99,11 +93,11 @@ pub(super) fn auth(mut section: Section<'_>, mode: Mode) -> Option<AuthConfig> {
     })
 }
 
-fn public_key(section: &mut Section<'_>) -> Option<(String, KeyKind)> {
+fn public_key(section: &mut Section<'_>) -> Option<(String, Vec<KeyKind>)> {
     let path = section.optional("public_key_file", string)?;
     let pem = section.file_text("public_key_file", Path::new(&path))?;
-    match kind_of_key(&pem) {
-        Ok(kind) => Some((pem, kind)),
+    match kinds_of_keys(&pem) {
+        Ok(kinds) => Some((pem, kinds)),
         Err(message) => {
             section.mistake("public_key_file", format!("names {path}, which {message}"));
             None
@@ -111,26 +105,37 @@ fn public_key(section: &mut Section<'_>) -> Option<(String, KeyKind)> {
     }
 }
 
-fn kind_of_key(pem: &str) -> Result<KeyKind, &'static str> {
+/// The kinds of the keys in a PEM text, at least one.
+fn kinds_of_keys(pem: &str) -> Result<Vec<KeyKind>, &'static str> {
     if pem.contains("PRIVATE KEY-----") {
-        return Err("holds a private key; the service needs the public one only");
+        return Err("holds a private key; the service needs the public one only (openssl pkey -pubout)");
     }
     if pem.contains("-----BEGIN CERTIFICATE-----") {
         return Err("holds a certificate; take the key out of it (openssl x509 -pubkey -noout)");
     }
-    let bytes = pem.as_bytes();
-    if DecodingKey::from_rsa_pem(bytes).is_ok() {
-        Ok(KeyKind::Rsa)
-    } else if DecodingKey::from_ec_pem(bytes).is_ok() {
-        Ok(KeyKind::Curve)
-    } else if DecodingKey::from_ed_pem(bytes).is_ok() {
+    let kinds: Vec<KeyKind> =
+        pem.split("-----BEGIN ").skip(1).map(|block| kind_of_key(&format!("-----BEGIN {block}"))).collect::<Result<_, _>>()?;
+    if kinds.is_empty() { Err("is not a PEM file with a public key") } else { Ok(kinds) }
+}
+
+fn kind_of_key(block: &str) -> Result<KeyKind, &'static str> {
+    // A 2048-bit modulus alone is this long (RFC 7518, 3.3 wants no less); an uncompressed point of P-256 is that long.
+    const RSA_BYTES: usize = 256;
+    const P256_BYTES: usize = 65;
+    let length = |key: &DecodingKey| key.try_get_as_bytes().map_or(0, <[u8]>::len);
+    let block = block.as_bytes();
+    if let Ok(key) = DecodingKey::from_rsa_pem(block) {
+        if length(&key) > RSA_BYTES { Ok(KeyKind::Rsa) } else { Err("holds an RSA key of fewer than 2048 bits") }
+    } else if let Ok(key) = DecodingKey::from_ec_pem(block) {
+        if length(&key) == P256_BYTES { Ok(KeyKind::Curve) } else { Err("holds a key on another curve than P-256") }
+    } else if DecodingKey::from_ed_pem(block).is_ok() {
         Ok(KeyKind::Edwards)
     } else {
-        Err("is not a PEM file with an RSA, elliptic curve or Ed25519 public key")
+        Err("holds something else than RSA, P-256 and Ed25519 public keys")
     }
 }
 
-/// The algorithms in the configuration, each with a key to fit; without any, all that fit the keys.
+/// The algorithms in the configuration, each with a key to fit; without any, those of the keys.
 fn algorithms(section: &mut Section<'_>, kinds: &[KeyKind], all_kinds_known: bool) -> Option<Vec<String>> {
     let wanted = section.or("algorithms", Vec::new(), strings)?;
     let mut found: Vec<(&str, KeyKind)> = Vec::new();

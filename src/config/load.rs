@@ -64,13 +64,12 @@ fn read(root: &Node, mode: Mode, notes: &Notes) -> Option<Config> {
     let auth = root.section("auth").and_then(|section| auth::auth(section, mode));
     let storage = root.section("storage").and_then(server::storage);
     let orchestrator = root.section("orchestrator").and_then(orchestrator::orchestrator);
+    // `default` is always among them: the default file has it, and layers cannot take a table away.
+    let target_names = root.names("targets");
     let entries = targets::targets(root.named("targets"));
-    if !entries.contains_key("default") {
-        root.mistake("targets", "must have a target named default");
-    }
     let endpoints = recipe::endpoints(root.named("endpoints"));
     let custom = recipe::custom_endpoints(root.named("custom_endpoints"));
-    let probes = orchestrator::probes(root.named("probes"), |name| entries.contains_key(name));
+    let probes = orchestrator::probes(root.named("probes"), |name| target_names.contains(&name));
     let audit = root.section("audit").and_then(server::audit);
     let telemetry = root.section("telemetry").and_then(server::telemetry);
     let metrics = root.section("metrics").and_then(server::metrics);

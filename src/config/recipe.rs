@@ -23,8 +23,8 @@ pub(super) enum Endpoint {
 
 pub(super) type Endpoints = BTreeMap<TaskType, Endpoint>;
 
-/// Places that the service fills; a parameter cannot.
-const BUILT_IN: &str = "job_id";
+/// Places that the service fills, so that no parameter is required for them.
+const BUILT_IN: [&str; 2] = ["job_id", "task_name"];
 /// The place that is filled once the target has answered with the handle of its work.
 const HANDLE: &str = "handle";
 
@@ -198,7 +198,7 @@ fn required_parameters(recipe: &Recipe) -> Vec<String> {
     let later =
         recipe.verify.iter().map(|check| &check.call).chain(recipe.poll.as_ref().map(|poll| &poll.call)).chain(&recipe.cancel);
     for place in places(&recipe.call).chain(later.flat_map(places)) {
-        if place != BUILT_IN && place != HANDLE && !names.contains(&place) {
+        if !BUILT_IN.contains(&place.as_str()) && place != HANDLE && !names.contains(&place) {
             names.push(place);
         }
     }

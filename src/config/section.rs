@@ -87,6 +87,14 @@ impl<'a> Section<'a> {
             .collect()
     }
 
+    /// The names in a table of tables, those of unreadable ones included.
+    pub(super) fn names(&mut self, key: &'static str) -> Vec<&'a str> {
+        match self.node(key).map(|node| &node.value) {
+            Some(Value::Table(members)) => members.keys().map(String::as_str).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// A list of tables, or a single one.
     pub(super) fn tables(&mut self, key: &'static str) -> Vec<Self> {
         let Some(node) = self.node(key) else { return Vec::new() };
