@@ -6,7 +6,7 @@ use crate::domain::ports::Clock;
 use crate::domain::schedule::Frequency;
 use crate::domain::task::TaskType;
 use crate::executor::RequestMetrics;
-use crate::http::HttpMetrics;
+use crate::http::{self, HttpMetrics};
 use crate::orchestrator::{HealthRegistry, OrchestratorHandle};
 use crate::telemetry::{LabelSets, Metrics};
 use std::sync::Arc;
@@ -23,6 +23,19 @@ pub(super) fn label_sets(targets: Vec<String>, modules: Vec<String>, http_routes
         modules,
         http_routes,
     }
+}
+
+/// Method, route and status of success of every operation, as the OpenAPI document lists them.
+pub(super) fn routes_of_the_document() -> Vec<(String, String, u16)> {
+    let document = serde_json::to_value(http::openapi()).unwrap_or_default();
+    let paths = document["paths"].as_object().into_iter().flatten();
+    let operations = paths.flat_map(|(path, item)| item.as_object().into_iter().flatten().map(move |(method, operation)| (path, method, operation)));
+    let routes = operations.filter_map(|(path, method, operation)| {
+        let statuses = operation["responses"].as_object()?.keys().filter_map(|status| status.parse().ok());
+        let success = statuses.filter(|status| (200..300).contains(status)).min()?;
+        Some((method.to_ascii_uppercase(), path.clone(), success))
+    });
+    routes.collect()
 }
 
 /// Counts requests in both directions, and reads the gauges off the view when somebody scrapes.
@@ -71,5 +84,23 @@ pub(super) struct TargetMetrics(pub Metrics);
 impl RequestMetrics for TargetMetrics {
     fn target_request(&self, target: &str, outcome: Outcome) {
         self.0.target_request(target, outcome.as_str());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_operation_has_a_series() {
+        let routes = routes_of_the_document();
+        assert!(routes.contains(&("POST".to_owned(), "/api/v1/maintenance/schedules".to_owned(), 201)), "{routes:?}");
+        assert!(routes.contains(&("DELETE".to_owned(), "/api/v1/maintenance/schedules/{id}".to_owned(), 204)), "{routes:?}");
+        assert!(routes.len() >= 14);
+    }
+
+    #[test]
+    fn configuration_and_orchestrator_know_the_same_bundles() {
+        assert_eq!(crate::config::BUNDLES, crate::orchestrator::bundles::BUNDLE_NAMES);
     }
 }

@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::metrics::{AppMetrics, TargetMetrics, label_sets};
+use super::metrics::{AppMetrics, TargetMetrics, label_sets, routes_of_the_document};
 use super::probes;
 use super::running::{HttpServer, Running};
 use super::{Adapters, AppError};
@@ -30,7 +30,7 @@ pub async fn start(config: Config, adapters: Adapters, listener: TcpListener) ->
     let catalog = Arc::new(config.catalog.clone());
     let own_modules = probes::OWN_MODULES.iter().map(|&name| name.to_owned());
     let modules = own_modules.chain(config.probes.keys().cloned()).collect();
-    let metrics = Metrics::new(label_sets(config.targets.keys().cloned().collect(), modules, http::routes_for_metrics()));
+    let metrics = Metrics::new(label_sets(config.targets.keys().cloned().collect(), modules, routes_of_the_document()));
 
     let store = match store {
         Some(store) => store,
@@ -136,7 +136,7 @@ fn open_audit(file: Option<&Path>, health: &HealthRegistry) -> Result<Arc<dyn Au
     let Some(path) = file else { return Ok(Arc::new(NoAudit)) };
     let audit =
         FileAudit::open(path).map_err(|error| AppError::configuration("audit.file: the audit trail cannot be opened", error))?;
-    probes::register_module(health, "audit", Arc::new(audit.probe()));
+    probes::register_module(health, "audit", audit.probe());
     Ok(Arc::new(audit))
 }
 

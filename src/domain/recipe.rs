@@ -219,8 +219,9 @@ impl Call {
     /// # Errors
     /// Names the parameter that is missing or unfit.
     pub fn render(&self, parameters: &Map<String, Value>, values: &Map<String, Value>) -> Result<RenderedCall, RenderError> {
-        let mut all = values.clone();
-        all.extend(parameters.iter().map(|(key, value)| (key.clone(), value.clone())));
+        // What the service adds stands: a task must not choose, say, the job id that names a directory on the server.
+        let mut all = parameters.clone();
+        all.extend(values.iter().map(|(key, value)| (key.clone(), value.clone())));
         let path = self.path.render(&all)?;
         let body = match &self.body {
             Body::None => None,

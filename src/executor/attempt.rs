@@ -54,7 +54,7 @@ impl<'a> Attempt<'a> {
     }
 
     async fn work(&mut self, trace: &AttemptTrace, report: &mut AttemptReport) -> Result<(), Failure> {
-        self.check_parameters()?;
+        self.recipe.check_parameters(&self.task.spec.parameters).map_err(Failure::permanent)?;
         let main = self.render(&self.recipe.call)?;
         // Waiting for the limiter is the service's own doing and does not count towards the target's time.
         self.target.limiter.ready().await;
@@ -72,15 +72,6 @@ impl<'a> Attempt<'a> {
             report.result_summary = summary(self.recipe, last.json());
         }
         self.verify(&main, deadline).await
-    }
-
-    fn check_parameters(&self) -> Result<(), Failure> {
-        let parameters = &self.task.spec.parameters;
-        let missing = |name: &&String| parameters.get(*name).is_none_or(Value::is_null);
-        match self.recipe.required_parameters.iter().find(missing) {
-            Some(name) => Err(Failure::permanent(format!("{} needs the parameter '{name}'", self.task.spec.task_type))),
-            None => Ok(()),
-        }
     }
 
     /// Fills a call's places.

@@ -3,7 +3,6 @@
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
-pub const READ: &str = "maintenance:read";
 pub const WRITE: &str = "maintenance:write";
 
 /// What came back.

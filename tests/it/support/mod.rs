@@ -6,8 +6,8 @@ mod clock;
 
 use std::time::Duration;
 
-pub use app::{TestApp, TestAppBuilder};
-pub use client::{Answer, READ, WRITE};
+pub use app::TestApp;
+pub use client::{Answer, WRITE};
 pub use clock::TestClock;
 
 /// How long a test waits for something that has to happen.
