@@ -17,7 +17,7 @@ use crate::config::{Config, ENVIRONMENT_PREFIX, Mode, load};
 use crate::domain::ports::{Clock, IdSource};
 use crate::domain::principal::Scope;
 use crate::sandbox::{Sandbox, SandboxConfig};
-use crate::ticker::{SystemClock, SystemIds};
+use crate::ticker::{SystemClock, SystemIds, random_secret};
 
 /// How long the sandbox's maintenance calls take: long enough to see a job run, short enough not to wait for it.
 const TASK_DELAY: Duration = Duration::from_millis(300);
@@ -50,14 +50,11 @@ pub async fn dev(args: DevArgs, environment: Vec<(String, String)>) -> anyhow::R
 
 /// What `dev` sets, over what the environment sets, unless the environment set that very key.
 fn dev_environment(args: &DevArgs, environment: Vec<(String, String)>, sandbox: &str) -> Vec<(String, String)> {
-    let ids = SystemIds::default();
-    let now = SystemClock.now();
-    // 148 random bits, new at every start: tokens of one run are worth nothing in the next.
-    let secret = format!("{}{}", ids.new_uuid(now).simple(), ids.new_uuid(now).simple());
     let data = |file: &str| args.data.join(file).display().to_string();
     let settings = [
         ("SERVER__LISTEN", args.listen.to_string()),
-        ("AUTH__HS256_SECRET", secret),
+        // New at every start: tokens of one run are worth nothing in the next.
+        ("AUTH__HS256_SECRET", random_secret()),
         ("STORAGE__URL", format!("sqlite:{}", data("maintenance.db"))),
         ("AUDIT__FILE", data("audit.jsonl")),
         ("TARGETS__DEFAULT__BASE_URL", sandbox.to_owned()),

@@ -29,7 +29,9 @@ pub(super) fn label_sets(targets: Vec<String>, modules: Vec<String>, http_routes
 pub(super) fn routes_of_the_document() -> Vec<(String, String, u16)> {
     let document = serde_json::to_value(http::openapi()).unwrap_or_default();
     let paths = document["paths"].as_object().into_iter().flatten();
-    let operations = paths.flat_map(|(path, item)| item.as_object().into_iter().flatten().map(move |(method, operation)| (path, method, operation)));
+    let operations = paths.flat_map(|(path, item)| {
+        item.as_object().into_iter().flatten().map(move |(method, operation)| (path, method, operation))
+    });
     let routes = operations.filter_map(|(path, method, operation)| {
         let statuses = operation["responses"].as_object()?.keys().filter_map(|status| status.parse().ok());
         let success = statuses.filter(|status| (200..300).contains(status)).min()?;

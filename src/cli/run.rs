@@ -3,9 +3,7 @@
 use std::ffi::OsString;
 use std::io::{self, Write};
 
-use chrono::Utc;
 use clap::Parser;
-use uuid::Uuid;
 
 use super::args::{AuditCommand, Cli, Command, ConfigArgs, TokenArgs};
 use super::exit::{Failure, USAGE};
@@ -13,6 +11,8 @@ use super::healthcheck;
 use super::joined::Commands;
 use super::token::{TokenError, TokenRequest, issue};
 use crate::config::{Config, ConfigMistake, ConfigMistakes, Mode, Source, key_of, load};
+use crate::domain::ports::{Clock, IdSource};
+use crate::ticker::{SystemClock, SystemIds};
 
 /// Runs a command and returns its exit code.
 pub(super) fn run(
@@ -77,7 +77,8 @@ fn token(args: TokenArgs, environment: Vec<(String, String)>, out: &mut dyn Writ
     let config = configuration(&args.config, environment)?;
     let scopes = args.scopes.into_iter().flat_map(|scopes| scopes.0).collect();
     let request = TokenRequest { subject: args.subject, scopes, ttl: args.ttl };
-    let token = issue(&config.auth, &request, Utc::now(), Uuid::now_v7()).map_err(|error| match error {
+    let now = SystemClock.now();
+    let token = issue(&config.auth, &request, now, SystemIds::default().new_uuid(now)).map_err(|error| match error {
         TokenError::NoSecret => Failure::NotConfigured(error.to_string()),
         TokenError::Sign(_) => Failure::Internal(error.into()),
     })?;

@@ -16,4 +16,4 @@ mod service_jobs;
 mod system;
 
 pub use service_jobs::{EVERY_FIVE_SECONDS, EVERY_MINUTE, EVERY_SECOND, ServiceJob, Ticker, TickerError};
-pub use system::{SystemClock, SystemIds};
+pub use system::{SystemClock, SystemIds, random_secret};

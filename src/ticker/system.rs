@@ -17,6 +17,7 @@ pub struct SystemClock;
 #[async_trait]
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
+        #[expect(clippy::disallowed_methods, reason = "the adapter behind the Clock port")]
         to_millis(Utc::now())
     }
 
@@ -38,6 +39,11 @@ impl SystemIds {
     pub fn new() -> Self {
         Self::default()
     }
+}
+
+/// 256 random bits as hexadecimal digits, for a secret that lives as long as the process.
+pub fn random_secret() -> String {
+    rand::random::<[u8; 32]>().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl IdSource for SystemIds {

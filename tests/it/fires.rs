@@ -23,7 +23,7 @@ async fn a_schedule_fires_and_its_tasks_are_carried_out_on_the_target() {
     app.clock.advance(TimeDelta::seconds(10));
     let jobs = app.jobs_of("often", 1).await;
     let job = app.ended(jobs[0]["id"].as_str().unwrap()).await;
-    assert_eq!(states(&[job.clone()]), [("SUCCEEDED", None, "CRON")]);
+    assert_eq!(states(std::slice::from_ref(&job)), [("SUCCEEDED", None, "CRON")]);
     assert_eq!(job["scheduled_for"], "2026-01-05T02:00:10.000Z");
     assert_eq!((&job["progress_pct"], &job["schedule_name"], &job["target"]), (&json!(100), &json!("Often"), &json!("default")));
     let rebuild = &job["tasks"][1];
@@ -86,9 +86,7 @@ async fn fires_that_were_missed_while_the_machine_slept_become_one_row_and_one_j
     app.create(json!({"id":"hourly","name":"Hourly","cron_expression":"@hourly","tasks":["LOG_ROTATION"]})).await;
     app.clock.set("2026-01-05T06:30:00Z");
     let jobs = app.jobs_of("hourly", 2).await;
-    let mut listed = states(&jobs);
-    listed.sort_unstable();
-    assert_eq!(listed[0].2, "CATCH_UP");
+    assert!(jobs.iter().any(|job| job["trigger"] == "CATCH_UP" && job["scheduled_for"] == "2026-01-05T06:00:00.000Z"));
     let missed = jobs.iter().find(|job| job["reason"] == "MISFIRED").expect("a misfired row");
     assert!(missed["error_message"].as_str().unwrap().starts_with("3 fires were missed"), "{missed}");
     app.stop().await;

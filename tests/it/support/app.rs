@@ -138,7 +138,7 @@ impl TestApp {
     }
 
     async fn start_service(&mut self, store: Option<Arc<dyn Store>>, executor: Option<Arc<dyn TaskExecutor>>) {
-        let config = load(&[self.write_configuration()], [], Mode::Dev).expect("a valid configuration");
+        let config = load(&self.write_configuration(), [], Mode::Dev).expect("a valid configuration");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as Arc<dyn Clock>;
         let adapters = Adapters { clock, store, executor, ..Adapters::default() };
@@ -150,20 +150,22 @@ impl TestApp {
         until("readiness", || async { client.get(&url).send().await.ok()?.status().is_success().then_some(()) }).await;
     }
 
-    fn write_configuration(&self) -> std::path::PathBuf {
+    fn write_configuration(&self) -> [std::path::PathBuf; 2] {
         let path = |name: &str| toml_string(&self.folder.path().join(name));
         let text = format!(
             "auth.hs256_secret = \"a secret that is long enough for a test of the service\"\n\
              storage.url = {}\naudit.file = {}\nserver.shutdown_grace = \"0s\"\n\
-             targets.default.base_url = \"{}\"\ntargets.default.requests_per_minute = 60000\n{}",
+             targets.default.base_url = \"{}\"\ntargets.default.requests_per_minute = 60000\n",
             toml_string(Path::new(&format!("sqlite:{}", self.folder.path().join("maintenance.db").display()))),
             path("audit.jsonl"),
             self.sandbox.base_url(),
-            self.configuration,
         );
-        let file = self.folder.path().join("maintenance.toml");
-        std::fs::write(&file, text).expect("a written file");
-        file
+        // The test's own is a second file, so that it may say otherwise.
+        [("maintenance.toml", &text), ("test.toml", &self.configuration)].map(|(name, text)| {
+            let file = self.file(name);
+            std::fs::write(&file, text).expect("a written file");
+            file
+        })
     }
 
     pub fn base(&self) -> &str {
