@@ -137,7 +137,8 @@ pub(in crate::http) struct TaskDetailsRequest {
 }
 
 /// How to run. The body can be left out.
-#[derive(ToSchema)]
+#[derive(serde::Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(example = json!({"force": false}))]
 pub(in crate::http) struct RunRequest {
     /// Ignore the window. Needs the scope `maintenance:admin`.
