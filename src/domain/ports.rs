@@ -117,6 +117,21 @@ pub struct TaskCall {
     pub spec: TaskSpec,
 }
 
+impl Job {
+    /// The attempt at task `index` that the job's record speaks of.
+    pub fn task_call(&self, index: usize) -> TaskCall {
+        let task = &self.tasks[index];
+        TaskCall {
+            job_id: self.id,
+            task_index: index,
+            task_name: task.name.clone(),
+            attempt: task.attempts,
+            target: self.definition.target.clone(),
+            spec: self.definition.tasks[task.position].clone(),
+        }
+    }
+}
+
 impl TaskCall {
     /// The same over all attempts at a task, so that a target that knows such keys does the work once.
     pub fn idempotency_key(&self) -> String {

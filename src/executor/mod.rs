@@ -1,1 +1,37 @@
-//! Placeholder, filled by the commits that follow.
+//! Carries out tasks on ThemisDB servers over HTTP, and looks whether they are well.
+//!
+//! The adapter behind [`TaskExecutor`](crate::domain::ports::TaskExecutor) and two of the
+//! [`HealthProbe`](crate::domain::ports::HealthProbe)s. What to call and when an answer counts is data
+//! ([`Recipe`](crate::domain::recipe::Recipe)); this module only sends, reads and sorts what happened into the four outcomes.
+//!
+//! Invariants:
+//! - A request goes to a configured target and to nowhere else: no redirect is followed, no proxy is taken from the environment,
+//!   and the URL that is sent is the base URL and the rendered path, letter by letter.
+//! - One attempt sends its main call at most once. Whether it left is known from the request's body ([`body`]), not guessed from
+//!   the kind of error: what did not leave is `TRANSIENT`, what left without a complete answer is `UNKNOWN`.
+//! - All calls of an attempt pass the target's rate limiter ([`limiter`]).
+//! - A token is read from its file, sent, and never shown.
+//!
+//! Must not be added here: retries of the main call (the orchestrator decides), knowledge of single endpoints, other clients.
+
+mod answer;
+mod attempt;
+mod body;
+mod client;
+mod failure;
+mod http_executor;
+mod limiter;
+mod metrics;
+mod poll;
+mod probe;
+mod retry_after;
+mod target;
+#[cfg(test)]
+mod tests;
+mod token;
+mod verify;
+
+pub use client::{DEFAULT_CONNECT_TIMEOUT, DEFAULT_REQUESTS_PER_MINUTE, ExecutorError, TargetSettings};
+pub use http_executor::HttpExecutor;
+pub use metrics::{NoRequestMetrics, RequestMetrics};
+pub use probe::{HttpProbe, ThemisDbProbe};

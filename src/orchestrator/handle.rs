@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::error::CommandError;
 use super::message::{Command, Message};
 use super::precondition::Precondition;
+use super::probes::SharedStatus;
 use super::view::ReadView;
 use crate::domain::catalog::Catalog;
 use crate::domain::ids::{JobId, ScheduleId};
@@ -30,6 +31,7 @@ pub struct OrchestratorHandle {
     pub(super) catalog: Arc<Catalog>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) ready: Arc<AtomicBool>,
+    pub(super) status: SharedStatus,
 }
 
 impl OrchestratorHandle {
@@ -113,6 +115,32 @@ impl OrchestratorHandle {
         self.ask(|reply| Command::CancelJob { caller, id, reply }).await
     }
 
+    /// Posts the heartbeat: look at the clock, and at what is due. Never waits; a beat that finds the mailbox full is not needed.
+    pub fn heartbeat(&self) {
+        let _ = self.mailbox.try_send(Message::Tick);
+    }
+
+    /// Posts that old jobs are to be pruned. Never waits; when the mailbox is full the next minute will do.
+    pub fn prune(&self) {
+        let _ = self.mailbox.try_send(Message::Prune);
+    }
+
+    /// Shutdown, first phase: nothing new starts. Returns when no job runs any more.
+    pub async fn drain(&self) {
+        self.ready.store(false, Ordering::Release);
+        let (drained, wait) = oneshot::channel();
+        if self.mailbox.send(Message::Drain { drained }).await.is_ok() {
+            // The actor ended by itself: nothing runs any more.
+            let _ = wait.await;
+        }
+    }
+
+    /// Shutdown, second phase: what still runs is stopped and recorded, and the actor ends.
+    pub async fn stop(&self) {
+        // An actor that is gone needs no telling.
+        let _ = self.mailbox.send(Message::Stop).await;
+    }
+
     /// What can be read without asking the actor.
     pub fn view(&self) -> &ReadView {
         &self.view
@@ -131,6 +159,11 @@ impl OrchestratorHandle {
     /// True once the store is loaded, and until the service drains.
     pub fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Acquire)
+    }
+
+    /// Jobs under way.
+    pub fn running_jobs(&self) -> usize {
+        self.view.counts(self.clock.now()).running_jobs
     }
 
     /// Messages that wait in the mailbox.

@@ -1,1 +1,55 @@
-//! Placeholder, filled by the commits that follow.
+//! A ThemisDB stand-in: an HTTP server that answers as a real one was measured to answer, faults included.
+//!
+//! The commands `sandbox` and `dev` run it, and every integration test points the service's real HTTP client at it. It keeps
+//! everything in memory, and never touches the disk. Beside ThemisDB's own routes it offers
+//! `POST /maintenance/{task-type-in-kebab-case}` for every task type, so that types which no ThemisDB serves can be shown too.
+//!
+//! A request passes through these steps, in this order (`gate.rs`):
+//!
+//! 1. the body is read (over 1 MB: the connection is reset) and the request is recorded;
+//! 2. holds make it wait;
+//! 3. the first matching fault answers in the server's place;
+//! 4. the rate limit;
+//! 5. the token;
+//! 6. the route.
+//!
+//! The control routes under `/sandbox` stand outside all of this. They and the methods of [`Sandbox`] do the same things.
+//!
+//! Invariants:
+//!
+//! - What the server does badly stays bad here: `/health` is always healthy, unknown tables are silent successes, an abandoned
+//!   rebuild goes on. A caller that passes its tests here has met them.
+//! - Nothing waits by polling: holds, recorded requests and shutdown wake whoever waits for them.
+//! - After shutdown no connection and no task is left: waiting requests are hung up on.
+//!
+//! Only what was measured belongs here; nothing of the service itself may be imported, except the names of the task types.
+
+mod answer;
+mod auth;
+mod changefeed;
+mod clock;
+mod config;
+mod connection;
+mod control;
+mod fault;
+mod fault_body;
+mod fault_document;
+mod gate;
+mod hold;
+mod index;
+mod limit;
+mod record;
+mod routes;
+mod server;
+mod shared;
+mod store;
+#[cfg(test)]
+mod tests;
+mod work;
+
+pub use config::SandboxConfig;
+pub use control::Sandbox;
+pub use fault::{Fault, FaultKind};
+pub use hold::HoldGuard;
+pub use index::IndexKind;
+pub use record::RecordedRequest;

@@ -1,0 +1,158 @@
+//! The settings of a target and the HTTP client made of them.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use reqwest::Client;
+use url::{Position, Url};
+
+/// How long a connection may take to stand where nothing else is said.
+pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Calls in any minute where nothing else is said; ThemisDB refuses the 101st.
+pub const DEFAULT_REQUESTS_PER_MINUTE: u32 = 90;
+
+/// Below what a server usually keeps an idle connection open. When the server closes one at the moment in which a request goes out
+/// on it, the request was never carried out and yet "sent, no answer": a call that could have been repeated becomes `UNKNOWN`.
+/// Maintenance calls are minutes apart; the calls of one attempt, and its polls, are not.
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A server to call.
+#[derive(Debug, Clone)]
+pub struct TargetSettings {
+    /// The target's name.
+    pub name: String,
+    /// `http` or `https`, host, port and perhaps a path prefix; no credentials, query or fragment.
+    pub base_url: Url,
+    /// A file with the bearer token; it is read again whenever it changes. None: calls go out without `Authorization`.
+    pub token_file: Option<PathBuf>,
+    /// How long a connection may take to stand, TLS included.
+    pub connect_timeout: Duration,
+    /// Most calls in any minute, health probes not counted; at least 1.
+    pub requests_per_minute: u32,
+}
+
+impl TargetSettings {
+    /// A target with the usual limits and no token.
+    pub fn new(name: impl Into<String>, base_url: Url) -> Self {
+        Self {
+            name: name.into(),
+            base_url,
+            token_file: None,
+            connect_timeout: DEFAULT_CONNECT_TIMEOUT,
+            requests_per_minute: DEFAULT_REQUESTS_PER_MINUTE,
+        }
+    }
+}
+
+/// Why a target cannot be called at all.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecutorError {
+    /// Not a URL of a server.
+    #[error("{owner}: the URL must be http:// or https:// with a host, and without credentials, query or fragment")]
+    Url {
+        /// What the URL belongs to.
+        owner: String,
+    },
+    /// No call could ever be made.
+    #[error("target '{target}': requests_per_minute must be at least 1")]
+    NoRequests {
+        /// The target's name.
+        target: String,
+    },
+    /// Two targets have one name.
+    #[error("target '{target}' is there twice")]
+    Duplicate {
+        /// The target's name.
+        target: String,
+    },
+    /// The client could not be built, for example because the system has no CA certificates.
+    #[error("{owner}: the HTTP client could not be set up")]
+    Client {
+        /// What the client is for.
+        owner: String,
+        /// Why.
+        #[source]
+        source: reqwest::Error,
+    },
+}
+
+/// A server to which paths can be added.
+pub(super) struct BaseUrl {
+    origin: String,
+    prefix: String,
+}
+
+impl BaseUrl {
+    /// Checks a base URL. `owner` is named in the error, which must not show the URL: it could hold a password.
+    pub(super) fn new(url: &Url, owner: &str) -> Result<Self, ExecutorError> {
+        let plain = matches!(url.scheme(), "http" | "https") && url.has_host();
+        let bare = url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
+        if !plain || !bare {
+            return Err(ExecutorError::Url { owner: owner.to_owned() });
+        }
+        Ok(Self { origin: url[..Position::BeforePath].to_owned(), prefix: url.path().trim_end_matches('/').to_owned() })
+    }
+
+    /// Scheme, host and port, for messages.
+    pub(super) fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// The URL of a path that begins with `/`, or `None` when it would not be sent letter by letter: a URL parser resolves `%2e%2e`
+    /// as it does `..`, and then the call would go to another place than the recipe was checked for.
+    pub(super) fn join(&self, path: &str) -> Option<Url> {
+        let path = format!("{}{path}", self.prefix);
+        let url = Url::parse(&format!("{}{path}", self.origin)).ok()?;
+        (url[Position::BeforePath..] == path).then_some(url)
+    }
+}
+
+/// A client that goes to the given server and nowhere else.
+pub(super) fn client(base: &Url, connect_timeout: Duration, owner: &str) -> Result<Client, ExecutorError> {
+    let builder = Client::builder()
+        .user_agent(concat!("themis-maintenance/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .no_proxy()
+        // What `body::SentBody` knows about the moment of sending is true of HTTP/1.1; ThemisDB speaks nothing else.
+        .http1_only()
+        .connect_timeout(connect_timeout)
+        .pool_idle_timeout(POOL_IDLE_TIMEOUT);
+    // Without TLS no certificates are needed: a container without a CA bundle can still call plain HTTP.
+    let builder = if base.scheme() == "http" { builder.tls_certs_only(std::iter::empty()) } else { builder };
+    builder.build().map_err(|source| ExecutorError::Client { owner: owner.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn base(url: &str) -> Result<BaseUrl, ExecutorError> {
+        BaseUrl::new(&Url::parse(url).expect("a URL"), "target 'default'")
+    }
+
+    #[test]
+    fn paths_are_added_letter_by_letter() {
+        for (base_url, path, joined) in [
+            ("http://h:8765", "/index/rebuild", "http://h:8765/index/rebuild"),
+            ("http://h:8765/", "/index/rebuild", "http://h:8765/index/rebuild"),
+            ("https://h/themis//", "/a%2Fb/c?d=1", "https://h/themis/a%2Fb/c?d=1"),
+            ("http://[::1]:1/p", "/x", "http://[::1]:1/p/x"),
+        ] {
+            let url = base(base_url).expect("a base URL").join(path).expect("a URL");
+            assert_eq!(url.as_str(), joined);
+        }
+        let base = base("http://h/p").expect("a base URL");
+        for rewritten in ["/admin/x/%2e%2e/restore", "/a/%2E/b", "/a\\b"] {
+            assert!(base.join(rewritten).is_none(), "{rewritten}");
+        }
+    }
+
+    #[test]
+    fn urls_that_are_no_servers_or_hold_credentials_are_refused_without_being_shown() {
+        for bad in ["ftp://h", "http://u:hunter2@h", "http://u@h", "http://h/?a=1", "http://h/#f", "data:x"] {
+            let error = base(bad).err().expect("refused").to_string();
+            assert!(error.contains("target 'default'") && !error.contains("hunter2"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! The adapter behind the port: finds target and recipe, and hands over to one attempt.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::attempt::{Attempt, deadline_after};
+use super::body::SentSignal;
+use super::client::{ExecutorError, TargetSettings};
+use super::failure::label;
+use super::metrics::RequestMetrics;
+use super::target::Target;
+use crate::domain::catalog::{Catalog, MissingRecipe};
+use crate::domain::job::Outcome;
+use crate::domain::ports::{AttemptReport, AttemptTrace, TaskCall, TaskExecutor};
+use crate::domain::recipe::{Recipe, SuccessRule};
+
+/// How long asking a target to stop may take, the rate limiter included: somebody waits for it, perhaps a shutdown.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Carries out tasks over HTTP.
+pub struct HttpExecutor {
+    targets: BTreeMap<String, Target>,
+    catalog: Arc<Catalog>,
+}
+
+impl HttpExecutor {
+    /// An executor for these targets. No connection is made yet.
+    ///
+    /// # Errors
+    /// When a target cannot be called at all; says which one and why.
+    pub fn new(
+        targets: Vec<TargetSettings>,
+        catalog: Arc<Catalog>,
+        metrics: Arc<dyn RequestMetrics>,
+    ) -> Result<Self, ExecutorError> {
+        let mut by_name = BTreeMap::new();
+        for settings in targets {
+            let name = settings.name.clone();
+            if by_name.insert(name.clone(), Target::new(settings, Arc::clone(&metrics))?).is_some() {
+                return Err(ExecutorError::Duplicate { target: name });
+            }
+        }
+        Ok(Self { targets: by_name, catalog })
+    }
+
+    fn find(&self, call: &TaskCall) -> Result<(&Recipe, &Target), MissingRecipe> {
+        let recipe = self.catalog.recipe(&call.target, &call.spec)?;
+        let target = self.targets.get(&call.target).ok_or_else(|| MissingRecipe::Target { target: call.target.clone() })?;
+        Ok((recipe, target))
+    }
+}
+
+#[async_trait]
+impl TaskExecutor for HttpExecutor {
+    async fn attempt(&self, call: &TaskCall, trace: &AttemptTrace) -> AttemptReport {
+        match self.find(call) {
+            Ok((recipe, target)) => Attempt::new(call, recipe, target).run(trace).await,
+            Err(missing) => AttemptReport {
+                outcome: Outcome::Permanent,
+                http_status: None,
+                error_message: Some(missing.to_string()),
+                result_summary: None,
+                retry_after: None,
+                idempotent: false,
+            },
+        }
+    }
+
+    async fn cancel(&self, call: &TaskCall, trace: &AttemptTrace) {
+        // Work that was never asked for needs no stopping, and a cancel call could hit somebody else's.
+        let (Ok((recipe, target)), true) = (self.find(call), trace.was_sent()) else { return };
+        let Some(cancel) = &recipe.cancel else { return };
+        let mut attempt = Attempt::new(call, recipe, target);
+        if let Some(handle) = trace.handle() {
+            attempt.values.insert("handle".to_owned(), handle);
+        }
+        let (job_id, task) = (call.job_id, call.task_name.as_str());
+        let rendered = match attempt.render(cancel) {
+            Ok(rendered) => rendered,
+            Err(failure) => {
+                // As a rule the handle: the attempt was stopped before the target had named one.
+                tracing::warn!(%job_id, task, reason = %failure.message, "the target cannot be asked to stop");
+                return;
+            }
+        };
+        let deadline = deadline_after(CANCEL_TIMEOUT);
+        if !attempt.pass_limiter(deadline).await {
+            tracing::warn!(%job_id, task, reason = "the target's rate limit", "the target cannot be asked to stop");
+            return;
+        }
+        let (rule, sent) = (SuccessRule::default(), SentSignal::default());
+        match target.call(&rendered, attempt.headers(), &rule, deadline, &sent).await {
+            Ok(answer) => {
+                tracing::info!(%job_id, task, call = label(&rendered), status = answer.status, "asked the target to stop")
+            }
+            Err(failure) => tracing::warn!(%job_id, task, reason = %failure.message, "asking the target to stop failed"),
+        }
+    }
+}

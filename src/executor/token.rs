@@ -1,0 +1,62 @@
+//! The bearer token of a target: a file that somebody else rotates.
+
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use parking_lot::Mutex;
+use reqwest::header::HeaderValue;
+
+/// A token is some kilobytes at most; a longer file is not a token.
+const LONGEST: u64 = 64 * 1024;
+
+/// Reads the token again whenever the file has changed.
+pub(super) struct TokenFile {
+    path: PathBuf,
+    cached: Mutex<Option<Cached>>,
+}
+
+struct Cached {
+    version: (SystemTime, u64),
+    header: HeaderValue,
+}
+
+/// Why there is no token to send.
+#[derive(Debug, thiserror::Error)]
+#[error("token file '{}' cannot be read: {why}", .path.display())]
+pub(super) struct TokenError {
+    path: PathBuf,
+    why: String,
+}
+
+impl TokenFile {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self { path, cached: Mutex::default() }
+    }
+
+    /// The value of the `Authorization` header, marked so that it does not show in debug output.
+    pub(super) async fn authorization(&self) -> Result<HeaderValue, TokenError> {
+        let metadata = tokio::fs::metadata(&self.path).await.map_err(|error| self.error(error))?;
+        if !metadata.is_file() || metadata.len() > LONGEST {
+            return Err(self.error("it is not a regular file of at most 64 KiB"));
+        }
+        // The length beside the time: two writes can fall into one tick of the file system's clock.
+        let version = (metadata.modified().map_err(|error| self.error(error))?, metadata.len());
+        if let Some(cached) = self.cached.lock().as_ref().filter(|cached| cached.version == version) {
+            return Ok(cached.header.clone());
+        }
+        let text = tokio::fs::read_to_string(&self.path).await.map_err(|error| self.error(error))?;
+        let token = text.trim();
+        if token.is_empty() {
+            return Err(self.error("it is empty"));
+        }
+        let unfit = |_| self.error("it holds characters that no token has");
+        let mut header = HeaderValue::from_str(&format!("Bearer {token}")).map_err(unfit)?;
+        header.set_sensitive(true);
+        *self.cached.lock() = Some(Cached { version, header: header.clone() });
+        Ok(header)
+    }
+
+    fn error(&self, why: impl ToString) -> TokenError {
+        TokenError { path: self.path.clone(), why: why.to_string() }
+    }
+}

@@ -1,0 +1,50 @@
+//! What a sandbox can be told before it starts.
+
+use std::fmt;
+use std::time::Duration;
+
+/// Set-up of a [`Sandbox`](super::Sandbox). The default is an open server without a rate limit, with example data.
+#[derive(Clone)]
+pub struct SandboxConfig {
+    /// `THEMIS_TOKEN_ADMIN`: may do everything. With no token set at all, the server is open.
+    pub admin_token: Option<String>,
+    /// `THEMIS_TOKEN_READONLY`: may read `/metrics`, may not administer the changefeed.
+    pub readonly_token: Option<String>,
+    /// `THEMIS_TOKEN_ANALYST`: the same here as read-only.
+    pub analyst_token: Option<String>,
+    /// Requests a minute for each token; `None` switches the limit off. ThemisDB's own is 100.
+    pub rate_limit_per_minute: Option<u32>,
+    /// How long rebuilds and maintenance calls take.
+    pub task_delay: Duration,
+    /// Whether there are tables to begin with: `orders` (indexes `customer_id`, `status`, `customer_id+status`) and
+    /// `customers` (index `email`), all filled.
+    pub seed: bool,
+}
+
+impl Default for SandboxConfig {
+    fn default() -> Self {
+        Self {
+            admin_token: None,
+            readonly_token: None,
+            analyst_token: None,
+            rate_limit_per_minute: None,
+            task_delay: Duration::ZERO,
+            seed: true,
+        }
+    }
+}
+
+/// Says which tokens are set, and not what they are.
+impl fmt::Debug for SandboxConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { admin_token, readonly_token, analyst_token, rate_limit_per_minute, task_delay, seed } = self;
+        f.debug_struct("SandboxConfig")
+            .field("admin_token", &admin_token.is_some())
+            .field("readonly_token", &readonly_token.is_some())
+            .field("analyst_token", &analyst_token.is_some())
+            .field("rate_limit_per_minute", rate_limit_per_minute)
+            .field("task_delay", task_delay)
+            .field("seed", seed)
+            .finish()
+    }
+}

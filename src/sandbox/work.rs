@@ -1,0 +1,76 @@
+//! The work that goes on inside the server: rebuilds and maintenance calls.
+//!
+//! It runs in tasks of its own, so a caller who goes away does not stop it. Only shutdown does, and waits for it.
+
+use std::future::Future;
+
+use axum::http::Method;
+use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
+
+use super::answer::Refusal;
+use super::hold::{HoldGuard, Holds};
+
+/// What is being worked on.
+pub(super) struct Work {
+    tasks: TaskTracker,
+    count: watch::Sender<usize>,
+    holds: Holds,
+}
+
+impl Default for Work {
+    fn default() -> Self {
+        Self { tasks: TaskTracker::new(), count: watch::Sender::new(0), holds: Holds::default() }
+    }
+}
+
+impl Work {
+    /// Does this in a task of its own, and waits for its end.
+    pub(super) async fn perform(&self, work: impl Future<Output = ()> + Send + 'static) -> Result<(), Refusal> {
+        let counted = Counted::new(self.count.clone());
+        let task = self.tasks.spawn(async move {
+            let _counted = counted;
+            work.await;
+        });
+        task.await.map_err(|_| Refusal::internal("The task failed"))
+    }
+
+    pub(super) fn count(&self) -> usize {
+        *self.count.borrow()
+    }
+
+    pub(super) fn subscribe(&self) -> watch::Receiver<usize> {
+        self.count.subscribe()
+    }
+
+    pub(super) fn hold(&self) -> HoldGuard {
+        self.holds.add(None, String::new())
+    }
+
+    /// Waits until no hold is in force.
+    pub(super) async fn held(&self) {
+        self.holds.pass(&Method::POST, "").await;
+    }
+
+    /// Waits until all work has ended. No more may be begun.
+    pub(super) async fn end(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+/// Counts one piece of work as long as it lives, so that a panic is counted out as well.
+struct Counted(watch::Sender<usize>);
+
+impl Counted {
+    fn new(count: watch::Sender<usize>) -> Self {
+        count.send_modify(|count| *count += 1);
+        Self(count)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
+}
