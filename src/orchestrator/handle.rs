@@ -183,7 +183,8 @@ impl OrchestratorHandle {
         let (mailbox, receiver) = mpsc::channel(capacity);
         let view = ReadView::default();
         view.publish(committed);
-        (Self { mailbox, view, catalog: Arc::new(catalog), clock, ready: Arc::new(AtomicBool::new(true)) }, receiver)
+        let (ready, status) = (Arc::new(AtomicBool::new(true)), SharedStatus::default());
+        (Self { mailbox, view, catalog: Arc::new(catalog), clock, ready, status }, receiver)
     }
 
     /// Sets what [`OrchestratorHandle::is_ready`] says.

@@ -19,8 +19,8 @@ use crate::domain::task::TaskType;
 #[derive(ToSchema)]
 #[schema(example = json!(nightly_index_rebuild()))]
 pub(in crate::http) struct ScheduleRequest {
-    /// Absent: the service makes one. On PUT it can be left out.
-    #[schema(max_length = 256, pattern = r"^[A-Za-z0-9_-](?!.*\.\.)[A-Za-z0-9._-]*$", example = "nightly-index-rebuild")]
+    /// Without `..`. Absent: the service makes one. On PUT it can be left out.
+    #[schema(max_length = 256, pattern = r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$", example = "nightly-index-rebuild")]
     id: Option<String>,
     /// Not blank, without control characters.
     #[schema(min_length = 1, max_length = 200, example = "Nightly Index Rebuild")]

@@ -259,3 +259,20 @@ fn fields_of_answers_are_required_and_null_is_allowed_where_there_may_be_no_valu
     assert_eq!(last_run_at["type"], serde_json::json!(["string", "null"]));
     assert_eq!(last_run_at["format"], "date-time");
 }
+
+#[test]
+fn values_of_closed_vocabularies_are_spelled_as_on_the_wire() {
+    let document = document();
+    let mut seen = 0;
+    for (name, schema) in document["components"]["schemas"].as_object().expect("schemas") {
+        for value in schema["enum"].as_array().into_iter().flatten() {
+            let value = value.as_str().expect("text");
+            assert!(value.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_'), "{name}: {value}");
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 5 + 4 + 6 + 2 + 4 + 11 + 19 + 3);
+    let body = &document["paths"]["/api/v1/maintenance/schedules/{id}/run"]["post"]["requestBody"];
+    assert_eq!(body["content"]["application/json"]["schema"]["$ref"], "#/components/schemas/RunRequest");
+    assert!(body.get("required").is_none());
+}

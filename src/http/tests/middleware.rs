@@ -89,11 +89,9 @@ async fn requests_are_counted_by_matched_route_and_known_method() {
 #[tokio::test]
 async fn an_answer_to_head_has_no_body() {
     let service = TestService::new();
-    for path in ["/livez", "/nothing", "/api/v1/maintenance/jobs"] {
+    for (path, status) in [("/livez", StatusCode::OK), ("/api/v1/maintenance/jobs", StatusCode::UNAUTHORIZED)] {
         let answer = service.send(empty(request("HEAD", path))).await;
-        if path != "/nothing" {
-            assert_eq!(answer.body, "", "{path}");
-        }
+        assert_eq!((answer.status, answer.body.as_str()), (status, ""), "{path}");
         assert_ne!(answer.header("x-request-id"), "", "{path}");
     }
 }
