@@ -1,7 +1,5 @@
 //! The outermost layer: every request has an id, a span, one log line and a place in the metrics, however it ends.
 
-use std::time::Instant;
-
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderValue, Method};
@@ -12,6 +10,7 @@ use tracing::{Instrument, Span, field};
 use super::BASE_PATH;
 use super::context::{RequestContext, X_REQUEST_ID, sane_request_id};
 use super::state::HttpState;
+use crate::telemetry::Stopwatch;
 
 /// Routes that are asked every few seconds; their lines are for debugging only.
 const QUIET_ROUTES: [&str; 3] = ["/livez", "/readyz", "/metrics"];
@@ -20,7 +19,7 @@ const UNMATCHED: &str = "unmatched";
 
 /// Layer: see the module. Headers are never logged, so no token gets into the log.
 pub(super) async fn observe(State(state): State<HttpState>, mut request: Request, next: Next) -> Response {
-    let watch = Stopwatch::start();
+    let stopwatch = Stopwatch::start();
     let request_id = match sane_request_id(request.headers()) {
         Some(id) => id.to_owned(),
         None => state.ids.new_uuid(state.now()).to_string(),
@@ -35,14 +34,13 @@ pub(super) async fn observe(State(state): State<HttpState>, mut request: Request
     let span = request_span(&context, method, route);
     let mut response = next.run(request).instrument(span.clone()).await;
 
-    let seconds = watch.seconds();
+    let seconds = stopwatch.seconds();
     let status = response.status().as_u16();
-    span.record("status", status);
     if let Some(subject) = context.subject() {
         span.record("subject", subject);
     }
     state.metrics.http_request(method, route, status, seconds);
-    span.in_scope(|| log(route, seconds));
+    span.in_scope(|| log(route, status, seconds));
     add_headers(&mut response, &context, is_api);
     response
 }
@@ -50,17 +48,17 @@ pub(super) async fn observe(State(state): State<HttpState>, mut request: Request
 fn request_span(context: &RequestContext, method: &str, route: &str) -> Span {
     let request_id = &*context.request_id;
     if is_quiet(route) {
-        tracing::debug_span!("request", request_id, method, route, status = field::Empty, subject = field::Empty)
+        tracing::debug_span!("request", request_id, method, route, subject = field::Empty)
     } else {
-        tracing::info_span!("request", request_id, method, route, status = field::Empty, subject = field::Empty)
+        tracing::info_span!("request", request_id, method, route, subject = field::Empty)
     }
 }
 
-fn log(route: &str, seconds: f64) {
+fn log(route: &str, status: u16, seconds: f64) {
     if is_quiet(route) {
-        tracing::debug!(latency_ms = seconds * 1000.0, "request served");
+        tracing::debug!(status, latency_ms = seconds * 1000.0, "request served");
     } else {
-        tracing::info!(latency_ms = seconds * 1000.0, "request served");
+        tracing::info!(status, latency_ms = seconds * 1000.0, "request served");
     }
 }
 
@@ -90,18 +88,5 @@ fn method_label(method: &Method) -> &'static str {
         "DELETE" => "DELETE",
         "OPTIONS" => "OPTIONS",
         _ => "OTHER",
-    }
-}
-
-/// Measures how long a request takes; the only place in this module that reads the machine's clock.
-struct Stopwatch(Instant);
-
-impl Stopwatch {
-    fn start() -> Self {
-        Self(Instant::now())
-    }
-
-    fn seconds(&self) -> f64 {
-        self.0.elapsed().as_secs_f64()
     }
 }

@@ -171,6 +171,28 @@ impl OrchestratorHandle {
         self.mailbox.max_capacity() - self.mailbox.capacity()
     }
 
+    /// A handle without an actor, for tests of what stands in front of it: the view shows `committed`, the mailbox has
+    /// `capacity` places, and nobody reads it. The second value keeps it open.
+    #[cfg(test)]
+    pub(crate) fn for_tests(
+        catalog: Catalog,
+        clock: Arc<dyn Clock>,
+        committed: &[crate::domain::ports::Change],
+        capacity: usize,
+    ) -> (Self, impl Send + Sync + use<>) {
+        let (mailbox, receiver) = mpsc::channel(capacity);
+        let view = ReadView::default();
+        view.publish(committed);
+        let (ready, status) = (Arc::new(AtomicBool::new(true)), SharedStatus::default());
+        (Self { mailbox, view, catalog: Arc::new(catalog), clock, ready, status }, receiver)
+    }
+
+    /// Sets what [`OrchestratorHandle::is_ready`] says.
+    #[cfg(test)]
+    pub(crate) fn set_ready_for_tests(&self, ready: bool) {
+        self.ready.store(ready, Ordering::Release);
+    }
+
     async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<Result<T, CommandError>>) -> Command) -> Result<T, CommandError> {
         let (reply, answer) = oneshot::channel();
         self.mailbox.try_send(Message::Command(command(reply))).map_err(|error| match error {

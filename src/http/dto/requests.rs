@@ -19,8 +19,8 @@ use crate::domain::task::TaskType;
 #[derive(ToSchema)]
 #[schema(example = json!(nightly_index_rebuild()))]
 pub(in crate::http) struct ScheduleRequest {
-    /// Absent: the service makes one. On PUT it can be left out.
-    #[schema(max_length = 256, pattern = r"^[A-Za-z0-9_-](?!.*\.\.)[A-Za-z0-9._-]*$", example = "nightly-index-rebuild")]
+    /// Without `..`. Absent: the service makes one. On PUT it can be left out.
+    #[schema(max_length = 256, pattern = r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$", example = "nightly-index-rebuild")]
     id: Option<String>,
     /// Not blank, without control characters.
     #[schema(min_length = 1, max_length = 200, example = "Nightly Index Rebuild")]
@@ -137,7 +137,8 @@ pub(in crate::http) struct TaskDetailsRequest {
 }
 
 /// How to run. The body can be left out.
-#[derive(ToSchema)]
+#[derive(serde::Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(example = json!({"force": false}))]
 pub(in crate::http) struct RunRequest {
     /// Ignore the window. Needs the scope `maintenance:admin`.

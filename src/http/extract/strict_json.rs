@@ -9,7 +9,7 @@ use crate::domain::fields::printable;
 
 /// A JSON value in which no object has a key twice.
 #[derive(Debug, Clone, PartialEq)]
-pub(in crate::http) struct StrictValue(pub Value);
+struct StrictValue(Value);
 
 /// Reads a JSON text. Nesting is limited by serde_json (127 levels), so no input can exhaust the stack.
 ///

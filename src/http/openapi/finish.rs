@@ -1,23 +1,64 @@
 //! What holds for every operation, added once all of them are known.
 
+use serde_json::Value;
 use utoipa::openapi::extensions::ExtensionsBuilder;
 use utoipa::openapi::path::Operation;
-use utoipa::openapi::{HttpMethod, OpenApi, PathItem, RefOr, Type};
+use utoipa::openapi::{HttpMethod, OpenApi, PathItem, RefOr, Schema, Type};
 
 use super::problem_sets::header;
+use crate::domain::health::HealthStatus;
+use crate::domain::job::{JobState, Outcome, Reason, Trigger};
+use crate::domain::schedule::{Frequency, MisfirePolicy};
+use crate::domain::task::TaskType;
 
 /// Adds the request id to every response, and to every operation of the API the scope that it needs, in words and as
 /// `x-required-scope`.
 pub(super) fn finish(document: &mut OpenApi) {
+    spell_values(document);
     for item in document.paths.paths.values_mut() {
         for operation in operations_mut(item) {
             name_scope(operation);
+            refuse_null_body(operation);
             for response in operation.responses.responses.values_mut() {
                 if let RefOr::T(response) = response {
                     let description = "The request's id: the caller's if it is sane, else one of the service's.";
                     response.headers.insert("X-Request-Id".to_owned(), RefOr::T(header(Type::String, description)));
                 }
             }
+        }
+    }
+}
+
+/// Writes the values of the closed vocabularies as they are on the wire: the derived schemas do not see the names that the
+/// vocabularies' macros give to serde.
+fn spell_values(document: &mut OpenApi) {
+    let vocabularies: [(&str, Vec<&str>); 8] = [
+        ("Frequency", Frequency::ALL.iter().map(|value| value.as_str()).collect()),
+        ("HealthStatus", HealthStatus::ALL.iter().map(|value| value.as_str()).collect()),
+        ("JobState", JobState::ALL.iter().map(|value| value.as_str()).collect()),
+        ("MisfirePolicy", MisfirePolicy::ALL.iter().map(|value| value.as_str()).collect()),
+        ("Outcome", Outcome::ALL.iter().map(|value| value.as_str()).collect()),
+        ("Reason", Reason::ALL.iter().map(|value| value.as_str()).collect()),
+        ("TaskType", TaskType::ALL.iter().map(|value| value.as_str()).collect()),
+        ("Trigger", Trigger::ALL.iter().map(|value| value.as_str()).collect()),
+    ];
+    let schemas = &mut document.components.get_or_insert_default().schemas;
+    for (name, values) in vocabularies {
+        if let Some(RefOr::T(Schema::Object(schema))) = schemas.get_mut(name) {
+            schema.enum_values = Some(values.into_iter().map(Value::from).collect());
+        }
+    }
+}
+
+/// A body that can be left out is no body that can be null, although the derived schema says so.
+fn refuse_null_body(operation: &mut Operation) {
+    let Some(RefOr::T(body)) = &mut operation.request_body else { return };
+    for content in body.content.values_mut() {
+        let RefOr::T(content) = content else { continue };
+        if let Some(RefOr::T(Schema::OneOf(choice))) = &content.schema
+            && let Some(RefOr::Ref(reference)) = choice.items.iter().find(|item| matches!(item, RefOr::Ref(_)))
+        {
+            content.schema = Some(RefOr::Ref(reference.clone()));
         }
     }
 }

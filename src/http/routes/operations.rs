@@ -18,6 +18,8 @@ use crate::http::state::HttpState;
 const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4";
 
 /// Is the process alive
+///
+/// 200 for as long as it answers at all; says nothing of the store or the targets.
 #[utoipa::path(
     get,
     path = "/livez",
