@@ -41,7 +41,7 @@ problem_sets! {
     /// Of reading one job.
     ReadJobProblems = [ANY, &[JobNotFound]];
     /// Of creating a schedule.
-    CreateProblems = [ANY, COMMAND, BODY, &[MissingBody, ScheduleExists, TooManySchedules]];
+    CreateProblems = [ANY, COMMAND, BODY, &[MissingBody, IdTaken, TooManySchedules]];
     /// Of replacing or patching a schedule.
     EditProblems = [ANY, COMMAND, BODY, MATCHED, &[MissingBody]];
     /// Of changing a schedule without a body: delete, enable, disable.
