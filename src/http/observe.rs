@@ -55,10 +55,12 @@ fn request_span(context: &RequestContext, method: &str, route: &str) -> Span {
 }
 
 fn log(route: &str, status: u16, seconds: f64) {
+    // Whole microseconds: more digits would be noise.
+    let latency_ms = (seconds * 1_000_000.0).round() / 1000.0;
     if is_quiet(route) {
-        tracing::debug!(status, latency_ms = seconds * 1000.0, "request served");
+        tracing::debug!(status, latency_ms, "request served");
     } else {
-        tracing::info!(status, latency_ms = seconds * 1000.0, "request served");
+        tracing::info!(status, latency_ms, "request served");
     }
 }
 

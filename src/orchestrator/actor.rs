@@ -121,6 +121,7 @@ impl Orchestrator {
         if !self.commit(decided, Vec::new()).await {
             return Err(StoreError::NotApplied("what recovery decided could not be written".to_owned()));
         }
+        self.handle.status.set_loaded();
         self.handle.ready.store(true, Ordering::Release);
         let counts = self.handle.view.counts(self.ports.clock.now());
         tracing::info!(schedules = counts.total_schedules, enabled = counts.enabled_schedules, "orchestrator ready");

@@ -161,6 +161,11 @@ impl OrchestratorHandle {
         self.ready.load(Ordering::Acquire)
     }
 
+    /// True once the store is loaded: before that the view is empty, which says nothing.
+    pub fn is_loaded(&self) -> bool {
+        self.status.is_loaded()
+    }
+
     /// Jobs under way.
     pub fn running_jobs(&self) -> usize {
         self.view.counts(self.clock.now()).running_jobs
@@ -184,6 +189,7 @@ impl OrchestratorHandle {
         let view = ReadView::default();
         view.publish(committed);
         let (ready, status) = (Arc::new(AtomicBool::new(true)), SharedStatus::default());
+        status.set_loaded();
         (Self { mailbox, view, catalog: Arc::new(catalog), clock, ready, status }, receiver)
     }
 

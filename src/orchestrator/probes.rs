@@ -1,7 +1,7 @@
 //! What the orchestrator says of its own health: whether the loop turns, and whether the store can be written.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use async_trait::async_trait;
 use parking_lot::RwLock;
@@ -17,11 +17,20 @@ const LONGEST_PAUSE_MS: i64 = 10_000;
 /// What the actor leaves for the probes to read.
 #[derive(Debug, Default)]
 pub(super) struct ActorStatus {
+    loaded: AtomicBool,
     last_turn_ms: AtomicI64,
     store_fault: RwLock<Option<String>>,
 }
 
 impl ActorStatus {
+    pub fn set_loaded(&self) {
+        self.loaded.store(true, Ordering::Release);
+    }
+
+    pub fn is_loaded(&self) -> bool {
+        self.loaded.load(Ordering::Acquire)
+    }
+
     pub fn turned(&self, now: Timestamp) {
         self.last_turn_ms.store(now.timestamp_millis(), Ordering::Relaxed);
     }

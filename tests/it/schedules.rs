@@ -32,7 +32,7 @@ async fn the_documented_schedule_comes_back_as_it_was_sent() {
     let read = app.get("/schedules/nightly-index-rebuild").await;
     assert_eq!(read.header("etag"), etag);
     assert_eq!(read.expect(200), created);
-    assert_eq!(app.post("/schedules", documented()).await.expect(409)["code"], "schedule_exists");
+    assert_eq!(app.post("/schedules", documented()).await.expect(409)["code"], "id_taken");
     app.stop().await;
 }
 

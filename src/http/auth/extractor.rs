@@ -56,6 +56,10 @@ impl<S: RequiredScope> FromRequestParts<HttpState> for Authorized<S> {
             context.set_subject(&principal.subject);
         }
         require(&principal, S::SCOPE)?;
+        if !state.handle.is_loaded() {
+            // An empty list would be a lie, and so would 404.
+            return Err(Problem::new(ProblemKind::NotReady, "the store is not loaded yet"));
+        }
         let request_id = context.map(|context| context.request_id.to_string());
         let caller = Caller { subject: principal.subject.clone(), request_id };
         Ok(Self { principal, caller, scope: PhantomData })

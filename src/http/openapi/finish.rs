@@ -1,20 +1,14 @@
 //! What holds for every operation, added once all of them are known.
 
-use serde_json::Value;
 use utoipa::openapi::extensions::ExtensionsBuilder;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::{HttpMethod, OpenApi, PathItem, RefOr, Schema, Type};
 
 use super::problem_sets::header;
-use crate::domain::health::HealthStatus;
-use crate::domain::job::{JobState, Outcome, Reason, Trigger};
-use crate::domain::schedule::{Frequency, MisfirePolicy};
-use crate::domain::task::TaskType;
 
 /// Adds the request id to every response, and to every operation of the API the scope that it needs, in words and as
 /// `x-required-scope`.
 pub(super) fn finish(document: &mut OpenApi) {
-    spell_values(document);
     for item in document.paths.paths.values_mut() {
         for operation in operations_mut(item) {
             name_scope(operation);
@@ -25,27 +19,6 @@ pub(super) fn finish(document: &mut OpenApi) {
                     response.headers.insert("X-Request-Id".to_owned(), RefOr::T(header(Type::String, description)));
                 }
             }
-        }
-    }
-}
-
-/// Writes the values of the closed vocabularies as they are on the wire: the derived schemas do not see the names that the
-/// vocabularies' macros give to serde.
-fn spell_values(document: &mut OpenApi) {
-    let vocabularies: [(&str, Vec<&str>); 8] = [
-        ("Frequency", Frequency::ALL.iter().map(|value| value.as_str()).collect()),
-        ("HealthStatus", HealthStatus::ALL.iter().map(|value| value.as_str()).collect()),
-        ("JobState", JobState::ALL.iter().map(|value| value.as_str()).collect()),
-        ("MisfirePolicy", MisfirePolicy::ALL.iter().map(|value| value.as_str()).collect()),
-        ("Outcome", Outcome::ALL.iter().map(|value| value.as_str()).collect()),
-        ("Reason", Reason::ALL.iter().map(|value| value.as_str()).collect()),
-        ("TaskType", TaskType::ALL.iter().map(|value| value.as_str()).collect()),
-        ("Trigger", Trigger::ALL.iter().map(|value| value.as_str()).collect()),
-    ];
-    let schemas = &mut document.components.get_or_insert_default().schemas;
-    for (name, values) in vocabularies {
-        if let Some(RefOr::T(Schema::Object(schema))) = schemas.get_mut(name) {
-            schema.enum_values = Some(values.into_iter().map(Value::from).collect());
         }
     }
 }

@@ -11,7 +11,8 @@ use crate::http::render::PROBLEM_JSON;
 use ProblemKind::*;
 
 /// What every operation of the API can answer with.
-const ANY: &[ProblemKind] = &[InvalidParameter, MissingToken, InvalidToken, InsufficientScope, InternalError, RequestTimeout];
+const ANY: &[ProblemKind] =
+    &[InvalidParameter, MissingToken, InvalidToken, InsufficientScope, InternalError, RequestTimeout, NotReady];
 /// What every command can answer with.
 const COMMAND: &[ProblemKind] = &[Busy, Stopping, StoreUnavailable];
 /// What every operation with a body can answer with.
