@@ -9,8 +9,8 @@ use sha2::{Digest as _, Sha256};
 use crate::domain::audit::{AuditEvent, AuditOutcome};
 use crate::domain::time::Timestamp;
 
-/// The longest line that is read, in bytes. A request body is at most some 256 KiB, so that a line with two images of a schedule stays
-/// far below.
+/// The longest line that is read, in bytes. A request body is at most some 256 KiB, so that a line with two images of a schedule
+/// stays far below.
 pub(super) const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
 /// `previous` of the first line.
 const NO_DIGEST: &str = "0000000000000000000000000000000000000000000000000000000000000000";

@@ -19,8 +19,8 @@ use crate::domain::audit::AuditEvent;
 use crate::domain::health::{HealthSignal, HealthStatus};
 use crate::domain::ports::{AuditSink, HealthProbe};
 
-/// How many events wait at most. An event holds up to two images of a schedule, typically 2 KiB in all: the full queue is a few MiB.
-/// It bridges some seconds of a slow disk at full load; a disk that is slower than that has to slow the callers down.
+/// How many events wait at most. An event holds up to two images of a schedule, typically 2 KiB in all: the full queue is a few
+/// MiB. It bridges some seconds of a slow disk at full load; a disk that is slower than that has to slow the callers down.
 const QUEUE_CAPACITY: usize = 1024;
 /// How long to wait after a write that failed.
 const RETRY_DELAY: Duration = Duration::from_secs(1);

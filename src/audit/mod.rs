@@ -2,14 +2,15 @@
 //!
 //! A line holds `sequence` (from 1, no gaps), the fields of [`AuditEvent`](crate::domain::audit::AuditEvent), and `previous`, the
 //! lower-case hex SHA-256 of the line before it without its line break (64 zeros in the first line). So whoever changes, removes,
-//! inserts or reorders lines breaks the chain at that point, and [`verify_file`] says where. What a chain cannot show: a change of
-//! the very last line that leaves it well-formed, lines cut off at the end, and a file written anew from some point on. Against these, keep
-//! the last sequence and digest that `audit verify` prints (or the sequence in the health report) somewhere else.
+//! inserts or reorders lines breaks the chain at that point, and [`verify_file`] says where. What a chain cannot show: a change
+//! of the very last line that leaves it well-formed, lines cut off at the end, and a file written anew from some point on.
+//! Against these, keep the last sequence and digest that `audit verify` prints (or the sequence in the health report) somewhere
+//! else.
 //!
 //! One thread owns the file ([`FileAudit`]) and is fed by a bounded queue: callers never wait for the disk, but they do wait once
-//! the queue is full, because an action that cannot be audited must not be carried out unnoticed. A line that could not be written
-//! is kept and tried again. One process at a time holds the file (it is locked); rotate it while the service is down, and the next
-//! start begins a new chain.
+//! the queue is full, because an action that cannot be audited must not be carried out unnoticed. A line that could not be
+//! written is kept and tried again. One process at a time holds the file (it is locked); rotate it while the service is down, and
+//! the next start begins a new chain.
 //!
 //! Must not be added here: what is worth an event (the callers decide), and any way to change a written line.
 

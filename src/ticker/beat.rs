@@ -51,7 +51,8 @@ pub(super) struct BeatProbe(pub Arc<Beat>);
 impl HealthProbe for BeatProbe {
     async fn check(&self) -> HealthSignal {
         let last = self.0.last();
-        // A beat from the future is as bad as an old one: the wall clock was set back, and the jobs wait for the time to come again.
+        // A beat from the future is as bad as an old one: the wall clock was set back, and the jobs wait for the time to come
+        // again.
         let signal = if (self.0.clock.now() - last).abs() > LONGEST_SILENCE {
             HealthSignal::new(HealthStatus::Unhealthy, "the service's own cron jobs do not run")
         } else {

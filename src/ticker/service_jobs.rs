@@ -1,10 +1,11 @@
 //! Runs the service's own cron jobs on a thread of their own.
 //!
-//! The scheduler's inner tasks keep each other alive and cannot be awaited; they end with the runtime that they run on. So the scheduler
-//! gets a small runtime of its own, on one thread that [`Ticker::stop`] joins.
+//! The scheduler's inner tasks keep each other alive and cannot be awaited; they end with the runtime that they run on. So the
+//! scheduler gets a small runtime of its own, on one thread that [`Ticker::stop`] joins.
 //!
-//! The scheduler keeps the wall clock time of each job's next run. When the clock is set back by an hour, it would stay silent for
-//! that hour. So the thread counts beats in monotonic time and begins anew with a fresh scheduler when none has come for a while.
+//! The scheduler keeps the wall clock time of each job's next run. When the clock is set back by an hour, it would stay silent
+//! for that hour. So the thread counts beats in monotonic time and begins anew with a fresh scheduler when none has come for a
+//! while.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -37,8 +38,8 @@ pub struct ServiceJob {
     pub name: &'static str,
     /// Six fields, seconds first, UTC. Nothing is more punctual than half a second.
     pub cron: &'static str,
-    /// Runs on the ticker's thread, within the runtime that the ticker was started from: it may spawn tasks there. It must not block,
-    /// because it holds up all other jobs. Runs may be lost or doubled. A panic ends this run and nothing else.
+    /// Runs on the ticker's thread, within the runtime that the ticker was started from: it may spawn tasks there. It must not
+    /// block, because it holds up all other jobs. Runs may be lost or doubled. A panic ends this run and nothing else.
     pub action: Arc<dyn Fn() + Send + Sync>,
 }
 
@@ -79,14 +80,15 @@ impl Ticker {
     /// When an expression cannot be read, or the system has no thread left.
     pub async fn start(jobs: Vec<ServiceJob>, clock: Arc<dyn Clock>) -> Result<Self, TickerError> {
         let stop = CancellationToken::new();
+        // From here on, so that a caller who does not wait for the outcome leaves no thread behind.
+        let guard = stop.clone().drop_guard();
         let beat = Arc::new(Beat::new(clock));
-        let worker =
-            Worker { jobs, beat: Arc::clone(&beat), home: Handle::current(), stop: stop.clone(), stalled_after: STALLED_AFTER };
+        let worker = Worker { jobs, beat: Arc::clone(&beat), home: Handle::current(), stop, stalled_after: STALLED_AFTER };
         let (started, outcome) = oneshot::channel();
         let thread =
             thread::Builder::new().name("ticker".to_owned()).spawn(move || worker.run(started)).map_err(TickerError::Thread)?;
         outcome.await.unwrap_or(Err(TickerError::Ended))?;
-        Ok(Self { stop: stop.drop_guard(), thread, beat })
+        Ok(Self { stop: guard, thread, beat })
     }
 
     /// The health of the jobs: UNHEALTHY when they have not been seen at work for five seconds.
@@ -128,7 +130,7 @@ impl Worker {
     /// One scheduler after the other, each on a fresh runtime, until the service stops.
     fn run(self, started: oneshot::Sender<Result<(), TickerError>>) {
         let mut started = Some(started);
-        loop {
+        while !self.stop.is_cancelled() {
             let end = match runtime::Builder::new_current_thread().enable_time().build() {
                 Ok(runtime) => runtime.block_on(self.one_life(&mut started, EVERY_SECOND)),
                 Err(error) => Err(TickerError::Thread(error)),
@@ -158,7 +160,7 @@ impl Worker {
     ) -> Result<End, TickerError> {
         let mut scheduler = self.schedule(beat_cron).await?;
         if let Some(started) = started.take() {
-            // The caller may have given up waiting; then it has dropped the token too.
+            // A caller who has given up waiting has cancelled the token too.
             let _ = started.send(Ok(()));
         }
         let mut seen = self.beat.count();

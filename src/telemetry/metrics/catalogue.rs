@@ -1,6 +1,7 @@
 //! Every metric of the service: name, help, unit, labels and buckets. A dashboard reads from here and nowhere else.
 //!
-//! Names are in base units and carry them. To add a metric: declare it, list it in [`RECORDED`], give [`super::Metrics`] a method.
+//! Names are in base units and carry them. To add a metric: declare it, list it in [`RECORDED`], give [`super::Metrics`] a
+//! method.
 
 use metrics::Unit;
 

@@ -1,7 +1,7 @@
 //! The per-schedule gauges in the Prometheus text format, version 0.0.4.
 //!
-//! The recorder cannot drop a single series, and these have to be gone when their schedule is. So they are not recorded but written
-//! at every scrape from what the caller says is there.
+//! The recorder cannot drop a single series, and these have to be gone when their schedule is. So they are not recorded but
+//! written at every scrape from what the caller says is there.
 
 use std::fmt::Write;
 

@@ -206,8 +206,8 @@ impl Metrics {
         self.inner.http_duration.get(&[method, route, &status]).record(seconds);
     }
 
-    /// Everything in the Prometheus text format. `schedules` yields id, last success and next run of the schedules that exist now,
-    /// both in seconds since 1970: 0 where none has succeeded yet, `None` where none is due.
+    /// Everything in the Prometheus text format. `schedules` yields id, last success and next run of the schedules that exist
+    /// now, both in seconds since 1970: 0 where none has succeeded yet, `None` where none is due.
     pub fn render<'a>(&self, schedules: impl Iterator<Item = (&'a str, f64, Option<f64>)>) -> String {
         let mut output = self.inner.handle.render();
         exposition::write_schedules(&mut output, schedules);
