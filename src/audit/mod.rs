@@ -1,1 +1,41 @@
-//! Placeholder, filled by the commits that follow.
+//! The audit trail: one JSON line for every write attempt and every job transition, each chained to the line before it.
+//!
+//! A line holds `sequence` (from 1, no gaps), the fields of [`AuditEvent`](crate::domain::audit::AuditEvent), and `previous`, the
+//! lower-case hex SHA-256 of the line before it without its line break (64 zeros in the first line). So whoever changes, removes,
+//! inserts or reorders lines breaks the chain at that point, and [`verify_file`] says where. What a chain cannot show: a change of
+//! the very last line that leaves it well-formed, lines cut off at the end, and a file written anew from some point on. Against these, keep
+//! the last sequence and digest that `audit verify` prints (or the sequence in the health report) somewhere else.
+//!
+//! One thread owns the file ([`FileAudit`]) and is fed by a bounded queue: callers never wait for the disk, but they do wait once
+//! the queue is full, because an action that cannot be audited must not be carried out unnoticed. A line that could not be written
+//! is kept and tried again. One process at a time holds the file (it is locked); rotate it while the service is down, and the next
+//! start begins a new chain.
+//!
+//! Must not be added here: what is worth an event (the callers decide), and any way to change a written line.
+
+mod chain;
+mod error;
+mod file;
+mod tail;
+mod verify;
+mod writer;
+
+use async_trait::async_trait;
+
+pub use error::AuditError;
+pub use file::FileAudit;
+pub use verify::{AuditSummary, VerifyError, verify_file};
+
+use crate::domain::audit::AuditEvent;
+use crate::domain::ports::AuditSink;
+
+/// Keeps nothing: the sink of a service whose configuration names no audit file.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoAudit;
+
+#[async_trait]
+impl AuditSink for NoAudit {
+    async fn record(&self, _events: Vec<AuditEvent>) {}
+
+    async fn flush(&self) {}
+}

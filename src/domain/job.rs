@@ -14,7 +14,7 @@ use super::time::{self, Timestamp};
 
 /// Declares a closed vocabulary that is upper case on the wire: the enum, its list, its text, and how it is read.
 macro_rules! wire_enum {
-    ($(#[$meta:meta])* $name:ident { $($(#[doc = $doc:literal])+ $variant:ident = $wire:literal,)* }) => {
+    ($(#[$meta:meta])* $name:ident { $($(#[doc = $doc:literal])+ $variant:ident = $wire:tt,)* }) => {
         $(#[$meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
         pub enum $name { $($(#[doc = $doc])+ #[serde(rename = $wire)] $variant,)* }

@@ -117,6 +117,21 @@ pub struct TaskCall {
     pub spec: TaskSpec,
 }
 
+impl Job {
+    /// The attempt at task `index` that the job's record speaks of.
+    pub fn task_call(&self, index: usize) -> TaskCall {
+        let task = &self.tasks[index];
+        TaskCall {
+            job_id: self.id,
+            task_index: index,
+            task_name: task.name.clone(),
+            attempt: task.attempts,
+            target: self.definition.target.clone(),
+            spec: self.definition.tasks[task.position].clone(),
+        }
+    }
+}
+
 impl TaskCall {
     /// The same over all attempts at a task, so that a target that knows such keys does the work once.
     pub fn idempotency_key(&self) -> String {
@@ -124,23 +139,40 @@ impl TaskCall {
     }
 }
 
+/// True once a request began to leave; from then on a missing answer means `UNKNOWN`. All clones are one: the connection's own
+/// task sets it, and whoever stops the attempt reads it.
+#[derive(Debug, Clone, Default)]
+pub struct SentSignal(Arc<AtomicBool>);
+
+impl SentSignal {
+    /// Notes that the request began to leave.
+    pub fn set(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// True once the request began to leave.
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
 /// What is known of an attempt while it is under way. Outlives the attempt's future, so that a cancelled attempt can still say
 /// whether its request had left.
 #[derive(Debug, Default)]
 pub struct AttemptTrace {
-    sent: AtomicBool,
+    sent: SentSignal,
     handle: Mutex<Option<Value>>,
 }
 
 impl AttemptTrace {
-    /// Notes that the request began to leave; from now on a missing answer means `UNKNOWN`.
-    pub fn mark_sent(&self) {
-        self.sent.store(true, Ordering::Release);
+    /// The signal of the call that does the work.
+    pub fn sent_signal(&self) -> &SentSignal {
+        &self.sent
     }
 
     /// True once the request began to leave.
     pub fn was_sent(&self) -> bool {
-        self.sent.load(Ordering::Acquire)
+        self.sent.is_set()
     }
 
     /// Keeps the handle by which the target knows the work.

@@ -1,6 +1,7 @@
 //! Endpoints: the recipe by which a task type is carried out on a target. Recipes are data; this file renders their calls and
 //! judges their answers, and knows no HTTP client.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -16,6 +17,8 @@ pub struct Recipe {
     pub call: Call,
     /// Parameters without which the task fails before any call.
     pub required_parameters: Vec<String>,
+    /// Smallest accepted value of numeric parameters, for a target on which a smaller one does harm.
+    pub minimums: BTreeMap<String, f64>,
     /// When the answer counts as success.
     pub success: SuccessRule,
     /// Read-only calls made after success; a target can claim success without having done anything (THEMISDB.md, Conduct).
@@ -30,6 +33,28 @@ pub struct Recipe {
     pub idempotent: bool,
     /// JSON pointers into the answer, shown as `result_summary`.
     pub summary: Vec<String>,
+}
+
+impl Recipe {
+    /// Checks a task's parameters before any call is made: every required one is there, and those with a minimum are numbers
+    /// that are not below it.
+    ///
+    /// # Errors
+    /// Lists everything that is wrong, in words.
+    pub fn check_parameters(&self, parameters: &Map<String, Value>) -> Result<(), String> {
+        let given = |name: &String| parameters.get(name).filter(|value| !value.is_null());
+        let missing = self.required_parameters.iter().filter(|name| given(name).is_none());
+        let mut mistakes: Vec<String> = missing.map(|name| format!("parameter '{name}' is missing")).collect();
+        for (name, least) in &self.minimums {
+            match given(name).map(Value::as_f64) {
+                None => {}
+                Some(None) => mistakes.push(format!("parameter '{name}' must be a number")),
+                Some(Some(number)) if number < *least => mistakes.push(format!("parameter '{name}' must be at least {least}")),
+                Some(Some(_)) => {}
+            }
+        }
+        if mistakes.is_empty() { Ok(()) } else { Err(mistakes.join("; ")) }
+    }
 }
 
 /// One HTTP call.
@@ -194,8 +219,9 @@ impl Call {
     /// # Errors
     /// Names the parameter that is missing or unfit.
     pub fn render(&self, parameters: &Map<String, Value>, values: &Map<String, Value>) -> Result<RenderedCall, RenderError> {
-        let mut all = values.clone();
-        all.extend(parameters.iter().map(|(key, value)| (key.clone(), value.clone())));
+        // What the service adds stands: a task must not choose, say, the job id that names a directory on the server.
+        let mut all = parameters.clone();
+        all.extend(values.iter().map(|(key, value)| (key.clone(), value.clone())));
         let path = self.path.render(&all)?;
         let body = match &self.body {
             Body::None => None,
@@ -505,6 +531,29 @@ mod tests {
         assert_eq!(rule("/n", Test::Exists).check_body(None), Err("the answer is not JSON".into()));
         assert_eq!(SuccessRule::default().check_body(None), Ok(()));
         assert!(SuccessRule::default().accepts_status(204) && !SuccessRule::default().accepts_status(301));
+    }
+
+    #[test]
+    fn parameters_that_are_missing_or_too_small_are_all_listed() {
+        let recipe = Recipe {
+            call: call("/x", Body::Parameters),
+            required_parameters: vec!["table".into(), "column".into()],
+            minimums: BTreeMap::from([("before".to_owned(), 0.0), ("pages".to_owned(), 1.0)]),
+            success: SuccessRule::default(),
+            verify: vec![],
+            poll: None,
+            cancel: None,
+            timeout: DEFAULT_TIMEOUT,
+            idempotent: false,
+            summary: vec![],
+        };
+        assert_eq!(
+            recipe.check_parameters(&object(json!({"column": null, "before": -1, "pages": "3"}))),
+            Err("parameter 'table' is missing; parameter 'column' is missing; parameter 'before' must be at least 0; \
+                 parameter 'pages' must be a number"
+                .into())
+        );
+        assert_eq!(recipe.check_parameters(&object(json!({"table": "t", "column": "c", "before": 0}))), Ok(()));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 macro_rules! task_types {
-    ($($variant:ident $wire:literal $description:literal,)*) => {
+    ($($variant:ident $wire:tt $description:literal,)*) => {
         /// What a task does. Spelled in upper case on the wire; input in any letter case is accepted.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
         pub enum TaskType {

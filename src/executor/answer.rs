@@ -5,7 +5,8 @@ use std::time::Duration;
 use reqwest::Response;
 use serde_json::Value;
 
-use super::retry_after::{retry_after, wall_clock};
+use super::clocks;
+use super::retry_after::retry_after;
 use crate::domain::fields::printable;
 
 /// The longest body that is kept. Longer ones are not read to their end.
@@ -64,6 +65,6 @@ pub(super) async fn read_body(response: &mut Response) -> Result<AnswerBody, req
 /// Puts an answer together.
 pub(super) fn answer(response: &Response, body: AnswerBody) -> Answer {
     let mut answer = Answer { status: response.status().as_u16(), retry_after: None, body };
-    answer.retry_after = retry_after(response.headers(), answer.json(), wall_clock());
+    answer.retry_after = retry_after(response.headers(), answer.json(), clocks::wall_clock());
     answer
 }

@@ -6,7 +6,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::body::MirrorSent;
+use super::clocks;
 use super::failure::{Failure, label};
 use super::target::Target;
 use crate::domain::job::Outcome;
@@ -54,15 +54,12 @@ impl<'a> Attempt<'a> {
     }
 
     async fn work(&mut self, trace: &AttemptTrace, report: &mut AttemptReport) -> Result<(), Failure> {
-        self.check_parameters()?;
+        self.recipe.check_parameters(&self.task.spec.parameters).map_err(Failure::permanent)?;
         let main = self.render(&self.recipe.call)?;
         // Waiting for the limiter is the service's own doing and does not count towards the target's time.
         self.target.limiter.ready().await;
         let deadline = deadline_after(self.timeout());
-        let answer = {
-            let mirror = MirrorSent::new(trace);
-            self.target.call(&main, self.main_headers(), &self.recipe.success, deadline, mirror.signal()).await?
-        };
+        let answer = self.target.call(&main, self.main_headers(), &self.recipe.success, deadline, trace.sent_signal()).await?;
         report.http_status = Some(answer.status);
         report.result_summary = summary(self.recipe, answer.json());
         let main = label(&main);
@@ -72,15 +69,6 @@ impl<'a> Attempt<'a> {
             report.result_summary = summary(self.recipe, last.json());
         }
         self.verify(&main, deadline).await
-    }
-
-    fn check_parameters(&self) -> Result<(), Failure> {
-        let parameters = &self.task.spec.parameters;
-        let missing = |name: &&String| parameters.get(*name).is_none_or(Value::is_null);
-        match self.recipe.required_parameters.iter().find(missing) {
-            Some(name) => Err(Failure::permanent(format!("{} needs the parameter '{name}'", self.task.spec.task_type))),
-            None => Ok(()),
-        }
     }
 
     /// Fills a call's places.
@@ -120,7 +108,7 @@ impl<'a> Attempt<'a> {
 /// A point in time so far ahead; a time that no clock holds counts as never.
 pub(super) fn deadline_after(timeout: Duration) -> Instant {
     const NEVER: Duration = Duration::from_secs(30 * 365 * 86_400);
-    let now = Instant::now();
+    let now = clocks::instant();
     now.checked_add(timeout).unwrap_or(now + NEVER)
 }
 

@@ -7,13 +7,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::attempt::{Attempt, deadline_after};
-use super::body::SentSignal;
 use super::client::{ExecutorError, TargetSettings};
 use super::failure::label;
 use super::metrics::RequestMetrics;
 use super::target::Target;
 use crate::domain::catalog::{Catalog, MissingRecipe};
 use crate::domain::job::Outcome;
+use crate::domain::ports::SentSignal;
 use crate::domain::ports::{AttemptReport, AttemptTrace, TaskCall, TaskExecutor};
 use crate::domain::recipe::{Recipe, SuccessRule};
 

@@ -11,6 +11,8 @@ use governor::{Quota, RateLimiter};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use super::clocks;
+
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Lets calls pass, so many in any minute, first come first served.
@@ -23,7 +25,7 @@ pub(super) struct RequestLimiter {
 
 impl RequestLimiter {
     pub(super) fn new(requests_per_minute: NonZeroU32) -> Self {
-        let clock = RuntimeClock { start: Instant::now() };
+        let clock = RuntimeClock { start: clocks::instant() };
         let limiter = RateLimiter::direct_with_clock(quota(requests_per_minute), clock);
         Self { limiter, clock, turn: Mutex::default() }
     }

@@ -18,6 +18,7 @@ mod answer;
 mod attempt;
 mod body;
 mod client;
+mod clocks;
 mod failure;
 mod http_executor;
 mod limiter;

@@ -5,10 +5,10 @@ use tokio::time::Instant;
 
 use super::answer::Answer;
 use super::attempt::{Attempt, wait_within};
-use super::body::SentSignal;
 use super::failure::{Failure, judge, label};
 use crate::domain::fields::printable;
 use crate::domain::ports::AttemptTrace;
+use crate::domain::ports::SentSignal;
 use crate::domain::recipe::{Poll, SuccessRule};
 
 impl Attempt<'_> {

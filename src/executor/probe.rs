@@ -7,11 +7,11 @@ use async_trait::async_trait;
 use reqwest::header::{ACCEPT, AUTHORIZATION};
 use reqwest::{Client, RequestBuilder};
 use serde_json::Value;
-use tokio::time::Instant;
 use url::{Position, Url};
 
 use super::answer::{Answer, answer, read_body};
 use super::client::{BaseUrl, DEFAULT_CONNECT_TIMEOUT, ExecutorError, TargetSettings, client};
+use super::clocks;
 use super::failure::root_cause;
 use super::token::TokenFile;
 use crate::domain::fields::printable;
@@ -141,7 +141,7 @@ impl HealthProbe for HttpProbe {
 
 /// The answer, and how many milliseconds it took.
 async fn ask(request: RequestBuilder) -> Result<(Answer, u64), String> {
-    let start = Instant::now();
+    let start = clocks::instant();
     let mut response = request.send().await.map_err(|error| root_cause(&error))?;
     let body = read_body(&mut response).await.map_err(|error| root_cause(&error))?;
     let elapsed = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);

@@ -33,11 +33,6 @@ fn http_date(text: &str) -> Option<Timestamp> {
     imf.or_else(|_| obsolete("%A, %d-%b-%y %H:%M:%S GMT")).or_else(|_| obsolete("%a %b %e %H:%M:%S %Y")).ok()
 }
 
-/// The wall clock, for answers that name a date.
-pub(super) fn wall_clock() -> Timestamp {
-    Utc::now()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

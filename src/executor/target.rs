@@ -9,13 +9,15 @@ use reqwest::{Client, Request, Response};
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::{Answer, AnswerBody, answer, read_body};
-use super::body::{SentBody, SentSignal};
+use super::body::SentBody;
 use super::client::{BaseUrl, ExecutorError, TargetSettings, client};
+use super::clocks;
 use super::failure::{Failure, judge, label, root_cause};
 use super::limiter::RequestLimiter;
 use super::metrics::RequestMetrics;
 use super::token::TokenFile;
 use crate::domain::job::Outcome;
+use crate::domain::ports::SentSignal;
 use crate::domain::recipe::{Method, RenderedCall, SuccessRule};
 
 /// How long the body of a refusal may take. Its status has decided already; the body only adds words.
@@ -112,7 +114,7 @@ impl Target {
             Err(_) => return Err(self.no_answer(label, sent, "the timeout was reached")),
         };
         if !rule.accepts_status(response.status().as_u16()) {
-            let soon = deadline.min(Instant::now() + REFUSAL_BODY_TIMEOUT);
+            let soon = deadline.min(clocks::instant() + REFUSAL_BODY_TIMEOUT);
             let body = timeout_at(soon, read_body(&mut response)).await;
             return Ok(answer(&response, body.ok().and_then(Result::ok).unwrap_or(AnswerBody::NotJson)));
         }

@@ -5,9 +5,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::attempt::{Attempt, wait_within};
-use super::body::SentSignal;
 use super::failure::Failure;
 use crate::domain::job::Outcome;
+use crate::domain::ports::SentSignal;
 use crate::domain::recipe::Check;
 
 /// How often a verification is tried. It only reads, so a lost answer costs nothing but another question.

@@ -1,1 +1,65 @@
-//! Placeholder, filled by the commits that follow.
+//! The way in for operators: routes, authorisation, errors and the OpenAPI document of the HTTP API.
+//!
+//! A handler extracts, calls one method of the orchestrator's handle or view, and converts; everything else happens around it.
+//! The layers, outermost first: [`observe`] (request id, log line, metrics), [`audited`] (refused writes), [`render`] (every error
+//! becomes one RFC 9457 document), [`limits`] (panics, timeout, body size).
+//!
+//! Invariants:
+//! - Authorisation is the first extractor of every handler: 401 comes before 403, and 403 before anything that depends on the
+//!   rest of the request, so that nobody without the scope learns which ids exist.
+//! - Every error leaves through the one table in [`problem`], and says nothing of the inside.
+//! - What an unknown query parameter would have meant is not guessed: it is refused.
+//!
+//! Must not be added here: rules about schedules and jobs. They are checked in `domain`, and asked for through the handle.
+
+mod audited;
+mod auth;
+mod context;
+mod dto;
+mod extract;
+mod limits;
+mod observe;
+mod openapi;
+mod problem;
+mod render;
+mod routes;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use axum::extract::DefaultBodyLimit;
+use axum::{Router, middleware};
+use tower_http::catch_panic::CatchPanicLayer;
+
+pub use auth::keys::{KeyError, VerificationKey, VerifierSettings};
+pub use auth::verifier::{TokenError, TokenVerifier};
+pub use openapi::{openapi, openapi_json};
+pub use problem::{Problem, ProblemKind};
+pub use state::{HttpMetrics, HttpSettings, HttpState};
+
+/// Where the API lives. Everything below it needs a token.
+pub const BASE_PATH: &str = "/api/v1/maintenance";
+
+/// The whole service: the API, the operations routes, the document and its viewer, with all layers.
+pub fn router(state: HttpState) -> Router {
+    let (api, _) = routes::documented().split_for_parts();
+    let routes = api.merge(routes::undocumented(state.settings.serve_metrics));
+    layered(routes, state)
+}
+
+/// Only `/metrics`, for a listener of its own.
+pub fn metrics_router(state: HttpState) -> Router {
+    layered(routes::metrics_only(), state)
+}
+
+/// Puts the layers around the routes. The last one added is the outermost.
+fn layered(routes: Router<HttpState>, state: HttpState) -> Router {
+    routes
+        .layer(DefaultBodyLimit::max(state.settings.max_body_bytes))
+        .layer(middleware::from_fn_with_state(state.clone(), limits::timeout))
+        .layer(CatchPanicLayer::custom(limits::panicked))
+        .layer(middleware::from_fn(render::problems))
+        .layer(middleware::from_fn_with_state(state.clone(), audited::refused_writes))
+        .layer(middleware::from_fn_with_state(state.clone(), observe::observe))
+        .with_state(state)
+}

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::error::CommandError;
 use super::message::{Command, Message};
 use super::precondition::Precondition;
+use super::probes::SharedStatus;
 use super::view::ReadView;
 use crate::domain::catalog::Catalog;
 use crate::domain::ids::{JobId, ScheduleId};
@@ -30,6 +31,7 @@ pub struct OrchestratorHandle {
     pub(super) catalog: Arc<Catalog>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) ready: Arc<AtomicBool>,
+    pub(super) status: SharedStatus,
 }
 
 impl OrchestratorHandle {
@@ -113,6 +115,32 @@ impl OrchestratorHandle {
         self.ask(|reply| Command::CancelJob { caller, id, reply }).await
     }
 
+    /// Posts the heartbeat: look at the clock, and at what is due. Never waits; a beat that finds the mailbox full is not needed.
+    pub fn heartbeat(&self) {
+        let _ = self.mailbox.try_send(Message::Tick);
+    }
+
+    /// Posts that old jobs are to be pruned. Never waits; when the mailbox is full the next minute will do.
+    pub fn prune(&self) {
+        let _ = self.mailbox.try_send(Message::Prune);
+    }
+
+    /// Shutdown, first phase: nothing new starts. Returns when no job runs any more.
+    pub async fn drain(&self) {
+        self.ready.store(false, Ordering::Release);
+        let (drained, wait) = oneshot::channel();
+        if self.mailbox.send(Message::Drain { drained }).await.is_ok() {
+            // The actor ended by itself: nothing runs any more.
+            let _ = wait.await;
+        }
+    }
+
+    /// Shutdown, second phase: what still runs is stopped and recorded, and the actor ends.
+    pub async fn stop(&self) {
+        // An actor that is gone needs no telling.
+        let _ = self.mailbox.send(Message::Stop).await;
+    }
+
     /// What can be read without asking the actor.
     pub fn view(&self) -> &ReadView {
         &self.view
@@ -133,9 +161,42 @@ impl OrchestratorHandle {
         self.ready.load(Ordering::Acquire)
     }
 
+    /// True once the store is loaded: before that the view is empty, which says nothing.
+    pub fn is_loaded(&self) -> bool {
+        self.status.is_loaded()
+    }
+
+    /// Jobs under way.
+    pub fn running_jobs(&self) -> usize {
+        self.view.counts(self.clock.now()).running_jobs
+    }
+
     /// Messages that wait in the mailbox.
     pub fn mailbox_depth(&self) -> usize {
         self.mailbox.max_capacity() - self.mailbox.capacity()
+    }
+
+    /// A handle without an actor, for tests of what stands in front of it: the view shows `committed`, the mailbox has
+    /// `capacity` places, and nobody reads it. The second value keeps it open.
+    #[cfg(test)]
+    pub(crate) fn for_tests(
+        catalog: Catalog,
+        clock: Arc<dyn Clock>,
+        committed: &[crate::domain::ports::Change],
+        capacity: usize,
+    ) -> (Self, impl Send + Sync + use<>) {
+        let (mailbox, receiver) = mpsc::channel(capacity);
+        let view = ReadView::default();
+        view.publish(committed);
+        let (ready, status) = (Arc::new(AtomicBool::new(true)), SharedStatus::default());
+        status.set_loaded();
+        (Self { mailbox, view, catalog: Arc::new(catalog), clock, ready, status }, receiver)
+    }
+
+    /// Sets what [`OrchestratorHandle::is_ready`] says.
+    #[cfg(test)]
+    pub(crate) fn set_ready_for_tests(&self, ready: bool) {
+        self.ready.store(ready, Ordering::Release);
     }
 
     async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<Result<T, CommandError>>) -> Command) -> Result<T, CommandError> {

@@ -91,3 +91,18 @@ pub(super) enum AttemptEnd {
     /// The attempt was stopped on request; `sent` says whether its request had begun to leave.
     Stopped { sent: bool },
 }
+
+impl Command {
+    /// Answers without doing anything.
+    pub fn refuse(self, error: CommandError) {
+        // A caller that has gone away needs no answer.
+        match self {
+            Self::CreateSchedule { reply, .. }
+            | Self::ReplaceSchedule { reply, .. }
+            | Self::PatchSchedule { reply, .. }
+            | Self::SetEnabled { reply, .. } => drop(reply.send(Err(error))),
+            Self::DeleteSchedule { reply, .. } => drop(reply.send(Err(error))),
+            Self::RunSchedule { reply, .. } | Self::CancelJob { reply, .. } => drop(reply.send(Err(error))),
+        }
+    }
+}

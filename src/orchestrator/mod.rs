@@ -7,13 +7,21 @@
 //!
 //! Must not be added here: HTTP, SQL, clocks, random numbers. They come in through the ports of `domain`.
 
+pub mod actor;
+mod attempts;
+pub mod bundles;
+mod core;
 pub mod error;
 pub mod handle;
 pub mod health;
 mod message;
+mod observe;
 pub mod precondition;
+pub mod probes;
 pub mod view;
 
+pub use actor::{Orchestrator, Ports};
+pub use core::Rules;
 pub use error::CommandError;
 pub use handle::OrchestratorHandle;
 pub use health::HealthRegistry;

@@ -166,6 +166,14 @@ impl ReadView {
         }
     }
 
+    /// Shows a state as it was loaded, in place of all that was there.
+    pub(super) fn reset<'a>(&self, schedules: impl Iterator<Item = &'a Arc<Schedule>>, jobs: impl Iterator<Item = &'a Arc<Job>>) {
+        let mut fresh = Inner::default();
+        schedules.for_each(|schedule| fresh.replace_schedule(None, Some(schedule)));
+        jobs.for_each(|job| fresh.replace_job(None, Some(job)));
+        *self.inner.write() = fresh;
+    }
+
     /// Applies committed changes, all under one lock.
     pub(super) fn publish(&self, changes: &[Change]) {
         let mut inner = self.inner.write();

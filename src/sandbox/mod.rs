@@ -44,7 +44,6 @@ mod server;
 mod shared;
 mod store;
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "in a test a failed unwrap is a failed test")]
 mod tests;
 mod work;
 

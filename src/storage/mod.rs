@@ -1,1 +1,10 @@
-//! Placeholder, filled by the commits that follow.
+//! The stores behind the `Store` port. One writer: the orchestrator's actor.
+//!
+//! [`SqliteStore`] is the default. A store for several replicas would stand behind the same port: the unique
+//! `(schedule, scheduled_for)` is already what keeps a fire from starting twice.
+
+mod memory;
+mod sqlite;
+
+pub use memory::MemoryStore;
+pub use sqlite::{OpenError, SqliteStore};

@@ -8,32 +8,10 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
+use crate::domain::task::TaskType;
 use crate::sandbox::answer::{self, NOT_OPEN, Refusal, object};
 use crate::sandbox::clock;
 use crate::sandbox::shared::Shared;
-
-/// The task types in kebab case. They stand here until the domain's own list can be used.
-pub(in crate::sandbox) const TASK_TYPES: [&str; 19] = [
-    "index-rebuild",
-    "index-optimize",
-    "index-consistency-check",
-    "storage-compaction",
-    "wal-archiving",
-    "backup-verification",
-    "metrics-collection",
-    "log-rotation",
-    "cache-warm",
-    "dead-letter-drain",
-    "replica-validation",
-    "mvcc-cleanup",
-    "schema-validation",
-    "retention-enforcement",
-    "statistics-update",
-    "security-scan",
-    "audit-log-flush",
-    "bloom-filter-rebuild",
-    "custom",
-];
 
 /// Takes the delay, and says how many rows there are to have been looked at.
 pub(super) async fn perform(
@@ -41,9 +19,8 @@ pub(super) async fn perform(
     Path(task_type): Path<String>,
     body: Bytes,
 ) -> Result<Json<Value>, Refusal> {
-    if !TASK_TYPES.contains(&task_type.as_str()) {
-        return Err(answer::not_found().await);
-    }
+    let known = TaskType::ALL.into_iter().find(|known| known.kebab_case() == task_type);
+    let Some(known) = known else { return Err(answer::not_found().await) };
     object(&body)?;
     if !shared.store.lock().is_open() {
         return Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, NOT_OPEN.to_owned()));
@@ -53,7 +30,7 @@ pub(super) async fn perform(
     let duration = clock::instant().saturating_duration_since(begun);
     Ok(Json(json!({
         "success": true,
-        "task_type": task_type.replace('-', "_").to_ascii_uppercase(),
+        "task_type": known,
         "items_processed": shared.store.lock().row_count(),
         "duration_ms": u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
     })))

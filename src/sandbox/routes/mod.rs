@@ -13,9 +13,6 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{get, post};
 
-#[cfg(test)]
-pub(super) use maintenance::TASK_TYPES;
-
 use super::shared::Shared;
 
 /// What a ThemisDB serves, and `POST /maintenance/{task_type}`.

@@ -6,8 +6,8 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use super::{SandboxConfig, answer, client, get, ok, post, start};
+use crate::domain::task::TaskType;
 use crate::sandbox::Sandbox;
-use crate::sandbox::routes::TASK_TYPES;
 
 async fn put(sandbox: &Sandbox, key: &str, body: Value) -> (u16, Value) {
     answer(client().put(format!("{}/entities/{key}", sandbox.base_url())).json(&body)).await
@@ -124,11 +124,10 @@ async fn retention_deletes_the_events_before_a_sequence_number() {
 #[tokio::test]
 async fn every_task_type_has_a_conventional_call() {
     let sandbox = start(SandboxConfig { task_delay: Duration::from_millis(2), ..SandboxConfig::default() }).await;
-    for task_type in TASK_TYPES {
-        let path = format!("/maintenance/{task_type}");
+    for task_type in TaskType::ALL {
+        let path = format!("/maintenance/{}", task_type.kebab_case());
         let body = ok(post(&sandbox, &path, "{}")).await;
-        let name = task_type.replace('-', "_").to_uppercase();
-        assert_eq!((&body["success"], &body["task_type"]), (&json!(true), &json!(name)));
+        assert_eq!((&body["success"], &body["task_type"]), (&json!(true), &json!(task_type.as_str())));
         assert_eq!(body["items_processed"], 350);
         assert!(body["duration_ms"].as_u64().unwrap() >= 2);
     }

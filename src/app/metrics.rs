@@ -1,0 +1,108 @@
+//! Joins the metrics with those who count and with what a scrape shows.
+
+use crate::domain::health::HealthStatus;
+use crate::domain::job::{Outcome, Reason, Trigger};
+use crate::domain::ports::Clock;
+use crate::domain::schedule::Frequency;
+use crate::domain::task::TaskType;
+use crate::executor::RequestMetrics;
+use crate::http::{self, HttpMetrics};
+use crate::orchestrator::{HealthRegistry, OrchestratorHandle};
+use crate::telemetry::{LabelSets, Metrics};
+use std::sync::Arc;
+
+/// All labels that can occur, so that every series is there from the first scrape.
+pub(super) fn label_sets(targets: Vec<String>, modules: Vec<String>, http_routes: Vec<(String, String, u16)>) -> LabelSets {
+    LabelSets {
+        frequencies: Frequency::ALL.iter().map(|value| value.as_str()).collect(),
+        triggers: Trigger::ALL.iter().map(|value| value.as_str()).collect(),
+        reasons: Reason::ALL.iter().map(|value| value.as_str()).collect(),
+        task_types: TaskType::ALL.iter().map(|value| value.as_str()).collect(),
+        outcomes: Outcome::ALL.iter().map(|value| value.as_str()).collect(),
+        targets,
+        modules,
+        http_routes,
+    }
+}
+
+/// Method, route and status of success of every operation, as the OpenAPI document lists them.
+pub(super) fn routes_of_the_document() -> Vec<(String, String, u16)> {
+    let document = serde_json::to_value(http::openapi()).unwrap_or_default();
+    let paths = document["paths"].as_object().into_iter().flatten();
+    let operations = paths.flat_map(|(path, item)| {
+        item.as_object().into_iter().flatten().map(move |(method, operation)| (path, method, operation))
+    });
+    let routes = operations.filter_map(|(path, method, operation)| {
+        let statuses = operation["responses"].as_object()?.keys().filter_map(|status| status.parse().ok());
+        let success = statuses.filter(|status| (200..300).contains(status)).min()?;
+        Some((method.to_ascii_uppercase(), path.clone(), success))
+    });
+    routes.collect()
+}
+
+/// Counts requests in both directions, and reads the gauges off the view when somebody scrapes.
+pub(super) struct AppMetrics {
+    pub metrics: Metrics,
+    pub handle: OrchestratorHandle,
+    pub health: HealthRegistry,
+    pub clock: Arc<dyn Clock>,
+    pub max_schedule_series: usize,
+}
+
+impl HttpMetrics for AppMetrics {
+    fn http_request(&self, method: &str, route: &str, status: u16, seconds: f64) {
+        self.metrics.http_request(method, route, status, seconds);
+    }
+
+    fn render(&self) -> String {
+        let counts = self.handle.view().counts(self.clock.now());
+        self.metrics.set_schedules(counts.enabled_schedules, counts.total_schedules - counts.enabled_schedules);
+        self.metrics.set_jobs_active(counts.pending_jobs, counts.running_jobs);
+        self.metrics.set_mailbox_depth(self.handle.mailbox_depth());
+        for module in self.health.modules() {
+            self.metrics.set_module_status(&module.module_name, status_value(module.signal.status));
+        }
+        let times = self.handle.view().schedule_times(self.max_schedule_series);
+        self.metrics.render(times.iter().map(|(id, last_success, next_run)| {
+            let seconds = |at: &chrono::DateTime<chrono::Utc>| at.timestamp_millis() as f64 / 1000.0;
+            (id.as_str(), last_success.as_ref().map_or(0.0, seconds), next_run.as_ref().map(seconds))
+        }))
+    }
+}
+
+/// How `maintenance_health_module_status` writes a status.
+fn status_value(status: HealthStatus) -> f64 {
+    match status {
+        HealthStatus::Healthy => 1.0,
+        HealthStatus::Degraded => 0.5,
+        HealthStatus::Unhealthy => 0.0,
+        HealthStatus::Unknown => -1.0,
+    }
+}
+
+/// Counts outgoing requests; apart from [`AppMetrics`], because the executor is made before the orchestrator.
+pub(super) struct TargetMetrics(pub Metrics);
+
+impl RequestMetrics for TargetMetrics {
+    fn target_request(&self, target: &str, outcome: Outcome) {
+        self.0.target_request(target, outcome.as_str());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_operation_has_a_series() {
+        let routes = routes_of_the_document();
+        assert!(routes.contains(&("POST".to_owned(), "/api/v1/maintenance/schedules".to_owned(), 201)), "{routes:?}");
+        assert!(routes.contains(&("DELETE".to_owned(), "/api/v1/maintenance/schedules/{id}".to_owned(), 204)), "{routes:?}");
+        assert!(routes.len() >= 14);
+    }
+
+    #[test]
+    fn configuration_and_orchestrator_know_the_same_bundles() {
+        assert_eq!(crate::config::BUNDLES, crate::orchestrator::bundles::BUNDLE_NAMES);
+    }
+}

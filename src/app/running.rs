@@ -1,0 +1,114 @@
+//! A running service, and how it ends.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::AppError;
+use crate::domain::ports::{AuditSink, StoreError};
+use crate::orchestrator::{HealthRegistry, OrchestratorHandle};
+use crate::ticker::Ticker;
+
+/// How long requests that are under way may take after everything else has ended.
+const HTTP_DRAIN: Duration = Duration::from_secs(5);
+/// How long the actor may take to record the end of what was still running.
+const STOP_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// A running service. Ends by [`Running::shutdown`]; when it is dropped instead, its tasks go on until the process ends.
+pub struct Running {
+    pub(super) servers: Vec<HttpServer>,
+    pub(super) stop_http: CancellationToken,
+    pub(super) handle: OrchestratorHandle,
+    pub(super) health: HealthRegistry,
+    pub(super) audit: Arc<dyn AuditSink>,
+    pub(super) ticker: Ticker,
+    pub(super) first_refresh: JoinHandle<()>,
+    pub(super) orchestrator: Option<JoinHandle<Result<(), StoreError>>>,
+    pub(super) shutdown_grace: Duration,
+}
+
+impl Running {
+    /// Where the API listens.
+    pub fn address(&self) -> SocketAddr {
+        self.servers[0].address
+    }
+
+    /// Where `/metrics` listens, when it has a listener of its own.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.servers.get(1).map(|server| server.address)
+    }
+
+    /// The way to the orchestrator, for code in the same process.
+    pub fn handle(&self) -> &OrchestratorHandle {
+        &self.handle
+    }
+
+    /// The modules' health; more can be registered.
+    pub fn health(&self) -> &HealthRegistry {
+        &self.health
+    }
+
+    /// Returns when the orchestrator ended though nobody asked it to: the store could not be loaded, or a bug.
+    pub async fn failed(&mut self) -> AppError {
+        let Some(orchestrator) = self.orchestrator.take() else { return std::future::pending().await };
+        match orchestrator.await {
+            Ok(Ok(())) => AppError::internal("the orchestrator ended by itself", "this is a bug"),
+            Ok(Err(error)) => AppError::internal("the orchestrator could not start", error),
+            Err(panic) => AppError::internal("the orchestrator failed", panic),
+        }
+    }
+
+    /// Ends the service in phases. Readiness goes off and nothing new starts; running jobs get the grace; what is left is stopped
+    /// and recorded; requests that are under way are answered; store and audit are written out.
+    pub async fn shutdown(self) {
+        let Self { servers, stop_http, handle, health: _, audit, ticker, first_refresh, orchestrator, shutdown_grace } = self;
+        tracing::info!(grace_seconds = shutdown_grace.as_secs(), running = handle.running_jobs(), "shutting down");
+        if tokio::time::timeout(shutdown_grace, handle.drain()).await.is_err() {
+            tracing::warn!(running = handle.running_jobs(), "the grace is over: running jobs are stopped");
+        }
+        handle.stop().await;
+        if let Some(orchestrator) = orchestrator {
+            match tokio::time::timeout(STOP_TIMEOUT, orchestrator).await {
+                Ok(Ok(Ok(()))) => {}
+                Ok(Ok(Err(error))) => tracing::error!(%error, "the orchestrator ended with an error"),
+                Ok(Err(error)) => tracing::error!(%error, "the orchestrator failed"),
+                Err(_) => tracing::error!("the orchestrator did not end in time"),
+            }
+        }
+        stop_http.cancel();
+        for server in servers {
+            server.ended().await;
+        }
+        first_refresh.abort();
+        ticker.stop().await;
+        audit.flush().await;
+        tracing::info!("ended");
+    }
+}
+
+/// One listener and its server.
+pub(super) struct HttpServer {
+    address: SocketAddr,
+    task: JoinHandle<std::io::Result<()>>,
+}
+
+impl HttpServer {
+    pub fn start(listener: TcpListener, router: Router, stop: CancellationToken) -> Result<Self, AppError> {
+        let address = listener.local_addr().map_err(|error| AppError::internal("a listener has no address", error))?;
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        let server = axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned());
+        Ok(Self { address, task: tokio::spawn(server.into_future()) })
+    }
+
+    async fn ended(mut self) {
+        if tokio::time::timeout(HTTP_DRAIN, &mut self.task).await.is_err() {
+            tracing::warn!(address = %self.address, "requests were still under way: their connections are closed");
+            self.task.abort();
+        }
+    }
+}

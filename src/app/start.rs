@@ -1,0 +1,193 @@
+//! From a configuration to a running service.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::metrics::{AppMetrics, TargetMetrics, label_sets, routes_of_the_document};
+use super::probes;
+use super::running::{HttpServer, Running};
+use super::{Adapters, AppError};
+use crate::audit::{FileAudit, NoAudit};
+use crate::config::{Config, StorageUrl, TargetConfig};
+use crate::domain::ports::{AuditSink, Store, TaskExecutor};
+use crate::executor::{HttpExecutor, TargetSettings};
+use crate::http::{self, HttpSettings, HttpState, TokenVerifier, VerificationKey, VerifierSettings};
+use crate::orchestrator::{HealthRegistry, Orchestrator, Ports, Rules, bundles};
+use crate::storage::{MemoryStore, SqliteStore};
+use crate::telemetry::Metrics;
+use crate::ticker::{EVERY_FIVE_SECONDS, EVERY_MINUTE, EVERY_SECOND, ServiceJob, SystemClock, Ticker};
+
+/// Starts the service on a bound listener. When this returns, requests are answered; `/readyz` tells when the store is loaded.
+///
+/// # Errors
+/// When a file, a key or an address that the configuration names cannot be used.
+pub async fn start(config: Config, adapters: Adapters, listener: TcpListener) -> Result<Running, AppError> {
+    let Adapters { clock, ids, store, executor } = adapters;
+    let catalog = Arc::new(config.catalog.clone());
+    let own_modules = probes::OWN_MODULES.iter().map(|&name| name.to_owned());
+    let modules = own_modules.chain(config.probes.keys().cloned()).collect();
+    let metrics = Metrics::new(label_sets(config.targets.keys().cloned().collect(), modules, routes_of_the_document()));
+
+    let store = match store {
+        Some(store) => store,
+        None => open_store(&config.storage.url).await?,
+    };
+    let health = HealthRegistry::new(Arc::clone(&clock));
+    let audit = open_audit(config.audit.file.as_deref(), &health)?;
+    let executor = match executor {
+        Some(executor) => executor,
+        None => http_executor(&config, &catalog, &metrics)?,
+    };
+
+    let rules = Rules {
+        max_concurrent_jobs: config.orchestrator.max_concurrent_jobs,
+        max_schedules: config.orchestrator.max_schedules,
+        job_retention: time_delta(config.orchestrator.job_retention),
+        misfire_grace: time_delta(config.orchestrator.misfire_grace),
+        catalog: Arc::clone(&catalog),
+    };
+    let bundles = bundles::inputs(&config.orchestrator.bundles, &catalog, clock.now())
+        .map_err(|errors| AppError::internal("a bundle is not a valid schedule", format!("{errors:?}")))?;
+    let ports = Ports { store, executor, audit: Arc::clone(&audit), clock: Arc::clone(&clock), ids: Arc::clone(&ids) };
+    let (handle, orchestrator) = Orchestrator::new(rules, bundles, ports, metrics.clone());
+
+    probes::register_own(&health, &handle);
+    probes::register_configured(&health, &config)?;
+    let ticker = start_ticker(&handle, &health, &metrics).await?;
+    probes::register_module(&health, "ticker", ticker.probe());
+    let refresh = health.clone();
+    let first_refresh = tokio::spawn(async move { refresh.refresh().await });
+
+    let state = HttpState {
+        handle: handle.clone(),
+        health: health.clone(),
+        verifier: Arc::new(token_verifier(&config)?),
+        audit: Arc::clone(&audit),
+        ids,
+        metrics: Arc::new(AppMetrics {
+            metrics,
+            handle: handle.clone(),
+            health: health.clone(),
+            clock,
+            max_schedule_series: config.metrics.max_schedule_series,
+        }),
+        settings: HttpSettings {
+            max_body_bytes: config.server.max_body_bytes,
+            request_timeout: config.server.request_timeout,
+            metrics_token: config.metrics.token.clone(),
+            serve_metrics: config.metrics.listen.is_none(),
+        },
+    };
+    let stop_http = CancellationToken::new();
+    let mut servers = Vec::new();
+    if let Some(address) = config.metrics.listen {
+        let listener = bind(address, "metrics.listen").await?;
+        servers.push(HttpServer::start(listener, http::metrics_router(state.clone()), stop_http.clone())?);
+    }
+    servers.insert(0, HttpServer::start(listener, http::router(state), stop_http.clone())?);
+
+    Ok(Running {
+        servers,
+        stop_http,
+        handle,
+        health,
+        audit,
+        ticker,
+        first_refresh,
+        orchestrator: Some(tokio::spawn(orchestrator.run())),
+        shutdown_grace: config.server.shutdown_grace,
+    })
+}
+
+/// Binds an address that the configuration names.
+///
+/// # Errors
+/// When it cannot be bound.
+pub(super) async fn bind(address: std::net::SocketAddr, key: &str) -> Result<TcpListener, AppError> {
+    let what = || format!("{key}: cannot listen on {address}; choose another address, for example port 0 for any free one");
+    TcpListener::bind(address).await.map_err(|error| AppError::configuration(what(), error))
+}
+
+pub(super) fn target_settings(name: &str, target: &TargetConfig) -> TargetSettings {
+    TargetSettings {
+        name: name.to_owned(),
+        base_url: target.base_url.clone(),
+        token_file: target.token_file.clone(),
+        connect_timeout: target.connect_timeout,
+        requests_per_minute: target.requests_per_minute,
+    }
+}
+
+async fn open_store(url: &StorageUrl) -> Result<Arc<dyn Store>, AppError> {
+    match url {
+        StorageUrl::Memory => Ok(Arc::new(MemoryStore)),
+        StorageUrl::Sqlite(path) => {
+            let store = SqliteStore::open(path).await;
+            Ok(Arc::new(store.map_err(|error| AppError::configuration("storage.url: the store cannot be opened", error))?))
+        }
+    }
+}
+
+fn open_audit(file: Option<&Path>, health: &HealthRegistry) -> Result<Arc<dyn AuditSink>, AppError> {
+    let Some(path) = file else { return Ok(Arc::new(NoAudit)) };
+    let audit =
+        FileAudit::open(path).map_err(|error| AppError::configuration("audit.file: the audit trail cannot be opened", error))?;
+    probes::register_module(health, "audit", audit.probe());
+    Ok(Arc::new(audit))
+}
+
+fn http_executor(
+    config: &Config,
+    catalog: &Arc<crate::domain::catalog::Catalog>,
+    metrics: &Metrics,
+) -> Result<Arc<dyn TaskExecutor>, AppError> {
+    let targets = config.targets.iter().map(|(name, target)| target_settings(name, target)).collect();
+    let executor = HttpExecutor::new(targets, Arc::clone(catalog), Arc::new(TargetMetrics(metrics.clone())));
+    Ok(Arc::new(executor.map_err(|error| AppError::configuration("targets: a target cannot be used", error))?))
+}
+
+fn token_verifier(config: &Config) -> Result<TokenVerifier, AppError> {
+    let auth = &config.auth;
+    let secret = auth.hs256_secret.clone().map(VerificationKey::Hs256);
+    let public = auth.public_key_pem.clone().map(VerificationKey::PublicPem);
+    let settings = VerifierSettings {
+        keys: secret.into_iter().chain(public).collect(),
+        algorithms: (!auth.algorithms.is_empty()).then(|| auth.algorithms.clone()),
+        issuer: auth.issuer.clone(),
+        audience: (!auth.audience.is_empty()).then(|| auth.audience.clone()),
+        leeway: auth.leeway,
+        scope_claims: auth.scope_claims.clone(),
+    };
+    TokenVerifier::new(settings).map_err(|error| AppError::configuration("auth: a verification key cannot be used", error))
+}
+
+async fn start_ticker(
+    handle: &crate::orchestrator::OrchestratorHandle,
+    health: &HealthRegistry,
+    metrics: &Metrics,
+) -> Result<Ticker, AppError> {
+    let (heart, pruner, probes, upkeep) = (handle.clone(), handle.clone(), health.clone(), metrics.clone());
+    let refresh = move || {
+        let probes = probes.clone();
+        // Every module has its own interval and is never looked at twice at once, so refreshes may overlap.
+        drop(tokio::spawn(async move { probes.refresh().await }));
+    };
+    let jobs = vec![
+        ServiceJob { name: "heartbeat", cron: EVERY_SECOND, action: Arc::new(move || heart.heartbeat()) },
+        ServiceJob { name: "probes", cron: EVERY_SECOND, action: Arc::new(refresh) },
+        ServiceJob { name: "prune", cron: EVERY_MINUTE, action: Arc::new(move || pruner.prune()) },
+        ServiceJob { name: "metrics-upkeep", cron: EVERY_FIVE_SECONDS, action: Arc::new(move || upkeep.upkeep()) },
+    ];
+    // The ticker watches real time, whatever clock the rules are given.
+    Ticker::start(jobs, Arc::new(SystemClock))
+        .await
+        .map_err(|error| AppError::internal("the service's own cron jobs cannot be started", error))
+}
+
+fn time_delta(duration: std::time::Duration) -> TimeDelta {
+    TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
+}

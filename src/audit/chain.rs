@@ -1,0 +1,198 @@
+//! The format of a line and the chain through the lines; shared by the writer and the verifier, so that they cannot disagree.
+
+use std::fmt;
+
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::domain::audit::{AuditEvent, AuditOutcome};
+use crate::domain::time::Timestamp;
+
+/// The longest line that is read, in bytes. A request body is at most some 256 KiB, so that a line with two images of a schedule stays
+/// far below.
+pub(super) const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
+/// `previous` of the first line.
+const NO_DIGEST: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+/// A line as it is written; the fields in this order.
+#[derive(Serialize)]
+struct Written<'a> {
+    sequence: u64,
+    #[serde(flatten)]
+    event: &'a AuditEvent,
+    previous: &'a str,
+}
+
+/// A line as it is read: every field has to be there, and no other.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "the other fields are named so that their presence and types are checked")]
+struct Read {
+    sequence: u64,
+    time: Timestamp,
+    actor: String,
+    action: String,
+    object: String,
+    outcome: AuditOutcome,
+    request_id: IgnoredAny,
+    before: IgnoredAny,
+    after: IgnoredAny,
+    detail: IgnoredAny,
+    previous: String,
+}
+
+/// Why a line does not continue a chain. `Display` is the end of a sentence that begins with the line.
+#[derive(Debug)]
+pub(super) enum LineError {
+    /// Not a JSON object with the fields of an audit line.
+    Malformed(serde_json::Error),
+    /// `previous` is no digest.
+    NoDigest,
+    /// A line is missing or doubled.
+    Sequence {
+        /// What the line should have.
+        expected: u64,
+        /// What it has.
+        found: u64,
+    },
+    /// The line before is not the one that this line was written after.
+    Previous,
+}
+
+impl fmt::Display for LineError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed(error) => write!(formatter, "is not an audit line: {error}"),
+            Self::NoDigest => formatter.write_str("is not an audit line: 'previous' is not a SHA-256 digest in lower-case hex"),
+            Self::Sequence { expected, found } => write!(formatter, "has sequence {found} where {expected} follows"),
+            Self::Previous => formatter.write_str(
+                "does not carry the digest of the line before it: one of the two was changed, or a line between them is gone",
+            ),
+        }
+    }
+}
+
+/// The end of a chain: what the next line has to refer to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Chain {
+    /// Sequence of the last line, 0 before the first.
+    pub sequence: u64,
+    /// Digest of the last line, 64 zeros before the first.
+    pub digest: String,
+}
+
+impl Chain {
+    /// Before the first line.
+    pub fn start() -> Self {
+        Self { sequence: 0, digest: NO_DIGEST.to_owned() }
+    }
+
+    /// After this line, whose own place in the chain is taken on trust.
+    pub fn after(line: &[u8]) -> Result<Self, LineError> {
+        let read = parse(line)?;
+        Ok(Self { sequence: read.sequence, digest: digest(line) })
+    }
+
+    /// Writes the next line, with its line break, to the end of `output`.
+    pub fn append(&mut self, event: &AuditEvent, output: &mut Vec<u8>) {
+        let start = output.len();
+        let line = Written { sequence: self.sequence + 1, event, previous: &self.digest };
+        serde_json::to_writer(&mut *output, &line).expect("an event has text keys, and memory takes every byte");
+        self.sequence += 1;
+        self.digest = digest(&output[start..]);
+        output.push(b'\n');
+    }
+
+    /// Checks that a line, without its line break, is the next one.
+    pub fn accept(&mut self, line: &[u8]) -> Result<(), LineError> {
+        let read = parse(line)?;
+        let expected = self.sequence + 1;
+        if read.sequence != expected {
+            return Err(LineError::Sequence { expected, found: read.sequence });
+        }
+        if read.previous != self.digest {
+            return Err(LineError::Previous);
+        }
+        *self = Self { sequence: expected, digest: digest(line) };
+        Ok(())
+    }
+}
+
+fn parse(line: &[u8]) -> Result<Read, LineError> {
+    let read: Read = serde_json::from_slice(line).map_err(LineError::Malformed)?;
+    let is_digest =
+        read.previous.len() == NO_DIGEST.len() && read.previous.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    if is_digest { Ok(read) } else { Err(LineError::NoDigest) }
+}
+
+fn digest(line: &[u8]) -> String {
+    Sha256::digest(line).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use chrono::DateTime;
+    use serde_json::json;
+
+    /// An event by an actor.
+    pub(in crate::audit) fn event(actor: &str) -> AuditEvent {
+        AuditEvent {
+            time: DateTime::from_timestamp_millis(1_767_225_600_123).expect("a time"),
+            actor: actor.to_owned(),
+            action: "create_schedule".to_owned(),
+            object: "schedule/nightly".to_owned(),
+            outcome: AuditOutcome::Succeeded,
+            request_id: Some("r-1".to_owned()),
+            before: None,
+            after: Some(json!({"id": "nightly"})),
+            detail: None,
+        }
+    }
+
+    #[test]
+    fn a_line_has_its_fields_in_order_and_the_digest_of_the_line_before() {
+        let (mut chain, mut output) = (Chain::start(), Vec::new());
+        chain.append(&event("ann\n\"é\""), &mut output);
+        let text = String::from_utf8(output.clone()).expect("text");
+        assert_eq!(
+            text,
+            concat!(
+                r#"{"sequence":1,"time":"2026-01-01T00:00:00.123Z","actor":"ann\n\"é\"","action":"create_schedule","#,
+                r#""object":"schedule/nightly","outcome":"SUCCEEDED","request_id":"r-1","before":null,"after":{"id":"nightly"},"#,
+                r#""detail":null,"previous":"0000000000000000000000000000000000000000000000000000000000000000"}"#,
+                "\n"
+            )
+        );
+        chain.append(&event("bob"), &mut output);
+        let second = output[text.len()..].trim_ascii_end();
+        let second: serde_json::Value = serde_json::from_slice(second).expect("JSON");
+        // What `sha256sum` says of the first line.
+        assert_eq!(second["previous"], "3a66ac0af05337c38975a46f88b07da204e4679975fae6781cac6de86d0cbf87");
+        assert_eq!(second["sequence"], 2);
+    }
+
+    #[test]
+    fn a_line_with_a_field_too_many_or_too_few_is_none_of_ours() {
+        let mut output = Vec::new();
+        Chain::start().append(&event("ann"), &mut output);
+        let good: serde_json::Value = serde_json::from_slice(&output).expect("JSON");
+        let accepted = |line: &serde_json::Value| Chain::start().accept(line.to_string().as_bytes()).is_ok();
+        assert!(accepted(&good));
+        for field in good.as_object().expect("an object").keys() {
+            let mut line = good.clone();
+            line.as_object_mut().expect("an object").shift_remove(field);
+            assert!(!accepted(&line), "without {field}");
+        }
+        let mut line = good.clone();
+        line["more"] = json!(1);
+        assert!(!accepted(&line));
+        line = good.clone();
+        line["outcome"] = json!("PERHAPS");
+        assert!(!accepted(&line));
+        line = good;
+        line["previous"] = json!("0".repeat(63) + "G");
+        assert!(matches!(Chain::after(line.to_string().as_bytes()), Err(LineError::NoDigest)));
+    }
+}

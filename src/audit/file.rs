@@ -1,0 +1,180 @@
+//! The audit sink that writes to a file.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, oneshot};
+
+use super::chain::Chain;
+use super::error::AuditError;
+use super::tail::read_tail;
+use super::writer::{LineFile, Message, Shared, Writer};
+use crate::domain::audit::AuditEvent;
+use crate::domain::health::{HealthSignal, HealthStatus};
+use crate::domain::ports::{AuditSink, HealthProbe};
+
+/// How many events wait at most. An event holds up to two images of a schedule, typically 2 KiB in all: the full queue is a few MiB.
+/// It bridges some seconds of a slow disk at full load; a disk that is slower than that has to slow the callers down.
+const QUEUE_CAPACITY: usize = 1024;
+/// How long to wait after a write that failed.
+const RETRY_DELAY: Duration = Duration::from_secs(1);
+
+/// Writes events to a file. To be closed with [`FileAudit::close`]; dropping it does the same and blocks the thread meanwhile.
+pub struct FileAudit {
+    /// `None` only while it is dropped.
+    queue: Option<mpsc::Sender<Message>>,
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl FileAudit {
+    /// Opens a file and continues its chain; makes the file (readable by its owner alone) and its folders if they are not there.
+    /// What a crash left of a line that was being written is cut off, with a warning. Blocks for the time of a few disk accesses.
+    ///
+    /// # Errors
+    /// When the file cannot be opened or is in use, and when its last line is not an audit line.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, AuditError> {
+        let path = path.as_ref();
+        let open_error = |source| AuditError::Open { path: path.to_owned(), source };
+        let mut file = open_locked(path)?;
+        let tail = read_tail(&mut file).map_err(open_error)?;
+        let chain = tail.chain.map_err(|error| AuditError::Broken { path: path.to_owned(), message: error.to_string() })?;
+        if tail.torn_bytes > 0 {
+            file.set_len(tail.complete_bytes).and_then(|()| file.sync_data()).map_err(open_error)?;
+            tracing::warn!(
+                file = %path.display(),
+                bytes = tail.torn_bytes,
+                sequence = chain.sequence,
+                "the last line of the audit file was incomplete and has been cut off"
+            );
+        }
+        Self::start(file, chain, path, RETRY_DELAY)
+    }
+
+    fn start(file: impl LineFile, chain: Chain, path: &Path, retry_delay: Duration) -> Result<Self, AuditError> {
+        let (queue, receiver) = mpsc::channel(QUEUE_CAPACITY);
+        let shared = Arc::new(Shared::new(path.to_owned(), chain.sequence));
+        let writer = Writer { file, chain, shared: Arc::clone(&shared), retry_delay };
+        let thread =
+            thread::Builder::new().name("audit".to_owned()).spawn(move || writer.run(receiver)).map_err(AuditError::Thread)?;
+        Ok(Self { queue: Some(queue), shared, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// The health of the file: UNHEALTHY while it cannot be written.
+    pub fn probe(&self) -> Arc<dyn HealthProbe> {
+        Arc::new(AuditProbe { queue: self.queue().downgrade(), shared: Arc::clone(&self.shared) })
+    }
+
+    /// Writes what is queued, brings it to disk and ends the thread. If the file cannot be written now, the lines are lost, and
+    /// the log says how many. Events recorded later are lost too.
+    pub async fn close(&self) {
+        self.shared.begin_closing();
+        // An error means that the thread has ended already.
+        let _ = self.queue().send(Message::Close).await;
+        self.queue().closed().await;
+        // The thread lets go of the queue as its last act, so this does not block for long.
+        self.join();
+    }
+
+    fn queue(&self) -> &mpsc::Sender<Message> {
+        self.queue.as_ref().expect("only Drop takes the queue")
+    }
+
+    fn join(&self) {
+        let thread = self.thread.lock().take();
+        if let Some(Err(_)) = thread.map(JoinHandle::join) {
+            tracing::error!(file = %self.shared.path.display(), "the thread that writes the audit file has panicked");
+        }
+    }
+}
+
+impl Drop for FileAudit {
+    fn drop(&mut self) {
+        self.shared.begin_closing();
+        self.queue = None;
+        self.join();
+    }
+}
+
+#[async_trait]
+impl AuditSink for FileAudit {
+    async fn record(&self, events: Vec<AuditEvent>) {
+        for event in events {
+            if let Err(mpsc::error::SendError(message)) = self.queue().send(Message::Event(Box::new(event))).await {
+                let Message::Event(event) = message else { return };
+                tracing::error!(action = %event.action, object = %event.object, actor = %event.actor, "the audit trail is closed; an event is lost");
+            }
+        }
+    }
+
+    async fn flush(&self) {
+        let (reply, flushed) = oneshot::channel();
+        // After the end of the thread there is nothing left that could be flushed.
+        if self.queue().send(Message::Flush(reply)).await.is_ok() && flushed.await.is_err() {
+            tracing::error!(file = %self.shared.path.display(), "the audit trail was closed before it could be flushed");
+        }
+    }
+}
+
+/// Says whether the last write succeeded.
+struct AuditProbe {
+    queue: mpsc::WeakSender<Message>,
+    shared: Arc<Shared>,
+}
+
+#[async_trait]
+impl HealthProbe for AuditProbe {
+    async fn check(&self) -> HealthSignal {
+        let state = self.shared.state();
+        let queue = self.queue.upgrade().filter(|queue| !queue.is_closed());
+        let signal = match (&queue, &state.failure) {
+            (None, _) => HealthSignal::new(HealthStatus::Unhealthy, "the audit trail is closed"),
+            (_, Some(failure)) => {
+                HealthSignal::new(HealthStatus::Unhealthy, format!("the audit file cannot be written: {failure}"))
+            }
+            (_, None) => HealthSignal::new(HealthStatus::Healthy, "the audit file is written"),
+        };
+        let queued = queue.map_or(0, |queue| queue.max_capacity() - queue.capacity());
+        signal
+            .with_detail("sequence", state.sequence)
+            .with_detail("queued", queued)
+            .with_detail("file", self.shared.path.display().to_string())
+    }
+}
+
+fn open_locked(path: &Path) -> Result<File, AuditError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).map_err(|source| AuditError::Folder { path: path.to_owned(), source })?;
+    let open_error = |source| AuditError::Open { path: path.to_owned(), source };
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).create(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    let file = options.open(path).map_err(open_error)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(AuditError::InUse { path: path.to_owned() }),
+        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
+            tracing::warn!(file = %path.display(), "the file system has no locks; make sure that no other process writes the audit file");
+        }
+        Err(TryLockError::Error(error)) => return Err(open_error(error)),
+    }
+    // The entry of a new file has to be on disk too, or a synced file could be gone after a power cut.
+    #[cfg(unix)]
+    if file.metadata().map_err(open_error)?.len() == 0 {
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(open_error)?;
+    }
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,141 @@
+//! Layers: trees of values that remember who set them, and how one is laid over another.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::mistake::{Notes, Source};
+use crate::domain::task::TaskType;
+
+/// A value and who set it.
+#[derive(Debug, Clone)]
+pub(super) struct Node {
+    pub(super) value: Value,
+    pub(super) source: Arc<Source>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Value {
+    Table(Table),
+    List(Vec<Node>),
+    /// Neither table nor array.
+    Scalar(toml::Value),
+    /// From the environment: text, of whatever type its key needs; `structured` is what it says when it is written as a table or
+    /// an array.
+    Text {
+        text: String,
+        structured: Option<Box<Node>>,
+    },
+}
+
+pub(super) type Table = BTreeMap<String, Node>;
+
+impl Node {
+    pub(super) fn from_toml(value: toml::Value, source: &Arc<Source>) -> Self {
+        let value = match value {
+            toml::Value::Table(table) => {
+                Value::Table(table.into_iter().map(|(key, value)| (key, Self::from_toml(value, source))).collect())
+            }
+            toml::Value::Array(items) => Value::List(items.into_iter().map(|item| Self::from_toml(item, source)).collect()),
+            scalar => Value::Scalar(scalar),
+        };
+        Self { value, source: Arc::clone(source) }
+    }
+
+    /// Reads a text from the environment.
+    pub(super) fn from_text(text: String, source: &Arc<Source>) -> Self {
+        let looks_structured = text.trim_start().starts_with(['[', '{']);
+        let parsed = looks_structured.then(|| parse_structured(&text)).flatten();
+        let structured = parsed.map(|value| Box::new(Self::from_toml(value, source)));
+        Self { value: Value::Text { text, structured }, source: Arc::clone(source) }
+    }
+
+    pub(super) fn empty_table(source: Source) -> Self {
+        Self { value: Value::Table(Table::new()), source: Arc::new(source) }
+    }
+}
+
+/// An array or a table, in the syntax of JSON or of TOML.
+fn parse_structured(text: &str) -> Option<toml::Value> {
+    if let Ok(value) = serde_json::from_str::<serde_json::Value>(text) {
+        return toml::Value::try_from(value).ok();
+    }
+    toml::from_str::<toml::Table>(&format!("value = {text}")).ok()?.remove("value")
+}
+
+/// Parses a file's text.
+///
+/// # Errors
+/// Says what is wrong and in which line. The line itself is not shown: it may hold a secret.
+pub(super) fn parse_file(text: &str, source: &Arc<Source>, notes: &Notes) -> Result<Node, String> {
+    let table = toml::from_str::<toml::Table>(text).map_err(|error| {
+        let line = error.span().map_or(0, |span| text.as_bytes().iter().take(span.start).filter(|&&byte| byte == b'\n').count());
+        let message = error.message().lines().next().unwrap_or("no TOML");
+        format!("is not TOML: {message} (line {})", line + 1)
+    })?;
+    let mut root = Node::from_toml(toml::Value::Table(table), source);
+    spell_task_types(&mut root, notes);
+    Ok(root)
+}
+
+/// Lays `over` upon `base`: tables are merged key by key, anything else is replaced. A recipe from a file replaces the one below
+/// as a whole, because half of one recipe with half of another is neither; a variable from the environment changes one key of it.
+pub(super) fn merge(base: &mut Node, over: Node) {
+    merge_at(base, over, &mut Vec::new());
+}
+
+fn merge_at(base: &mut Node, over: Node, path: &mut Vec<String>) {
+    let replaces = is_recipe(path) && !matches!(*over.source, Source::Environment(_));
+    match (&mut base.value, over.value) {
+        (Value::Table(below), Value::Table(above)) if !replaces => {
+            for (key, node) in above {
+                match below.get_mut(&key) {
+                    Some(existing) => {
+                        path.push(key);
+                        merge_at(existing, node, path);
+                        path.pop();
+                    }
+                    None => {
+                        below.insert(key, node);
+                    }
+                }
+            }
+        }
+        (_, value) => *base = Node { value, source: over.source },
+    }
+}
+
+fn is_recipe(path: &[String]) -> bool {
+    match path {
+        [section, _] => section == "endpoints" || section == "custom_endpoints",
+        [section, _, inner, _] => section == "targets" && inner == "endpoints",
+        _ => false,
+    }
+}
+
+/// Writes the names of task types in upper case, so that layers which spell them differently mean the same recipe.
+pub(super) fn spell_task_types(root: &mut Node, notes: &Notes) {
+    let Value::Table(sections) = &mut root.value else { return };
+    if let Some(endpoints) = sections.get_mut("endpoints") {
+        spell(endpoints, "endpoints", notes);
+    }
+    if let Some(Node { value: Value::Table(targets), .. }) = sections.get_mut("targets") {
+        for (name, target) in targets {
+            if let Value::Table(keys) = &mut target.value
+                && let Some(endpoints) = keys.get_mut("endpoints")
+            {
+                spell(endpoints, &format!("targets.{name}.endpoints"), notes);
+            }
+        }
+    }
+}
+
+fn spell(endpoints: &mut Node, path: &str, notes: &Notes) {
+    let Value::Table(recipes) = &mut endpoints.value else { return };
+    for (key, recipe) in std::mem::take(recipes) {
+        let name = TaskType::parse(&key).map_or(key, |task_type| task_type.as_str().to_owned());
+        let source = Arc::clone(&recipe.source);
+        if recipes.insert(name.clone(), recipe).is_some() {
+            notes.add(format!("{path}.{name}"), "is given twice, in different letter case", &source);
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Jobs as they are shown.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::domain::job::{Job, JobState, JobTask, Outcome, Reason, Trigger};
+use crate::domain::task::TaskType;
+use crate::domain::time::{serde_millis, serde_millis_option};
+
+/// One run of a schedule.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Job)]
+pub(in crate::http) struct JobView {
+    /// Made by the service.
+    #[schema(example = "01890a5d-ac96-774b-bcce-b302099a8057")]
+    id: Uuid,
+    /// The schedule; it may have been deleted since.
+    #[schema(example = "nightly-index-rebuild")]
+    schedule_id: String,
+    /// The schedule's name when the job was made.
+    #[schema(example = "Nightly Index Rebuild")]
+    schedule_name: String,
+    /// The target when the job was made.
+    #[schema(example = "default")]
+    target: String,
+    /// What made the job.
+    trigger: Trigger,
+    /// The fire's time; for a manual run the time of the request.
+    #[serde(with = "serde_millis")]
+    #[schema(example = "2026-01-31T02:00:00.000Z")]
+    scheduled_for: DateTime<Utc>,
+    /// Where it stands.
+    state: JobState,
+    /// Why it did not run, or not to its end.
+    #[schema(required)]
+    reason: Option<Reason>,
+    /// The reason, or the first failure, in words.
+    #[schema(required)]
+    error_message: Option<String>,
+    /// Who asked for a manual run (`sub` of the token).
+    #[schema(required)]
+    requested_by: Option<String>,
+    /// True for a run that ignores the window.
+    forced: bool,
+    /// When the job was made.
+    #[serde(with = "serde_millis")]
+    created_at: DateTime<Utc>,
+    /// When its first task started; null for a job that never ran.
+    #[serde(with = "serde_millis_option")]
+    #[schema(required)]
+    started_at: Option<DateTime<Utc>>,
+    /// When it ended.
+    #[serde(with = "serde_millis_option")]
+    #[schema(required)]
+    finished_at: Option<DateTime<Utc>>,
+    /// From start to end in milliseconds.
+    #[schema(required, minimum = 0)]
+    duration_ms: Option<u64>,
+    /// Share of the tasks that ran to an end.
+    #[schema(minimum = 0, maximum = 100)]
+    progress_pct: u8,
+    /// In the order in which they run.
+    tasks: Vec<JobTaskView>,
+}
+
+/// One step of a job.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = JobTask)]
+pub(in crate::http) struct JobTaskView {
+    /// The name by which `depends_on` knows it.
+    #[schema(example = "INDEX_REBUILD")]
+    name: String,
+    /// What it does.
+    task_type: TaskType,
+    /// Where it stands.
+    state: JobState,
+    /// Attempts started so far.
+    #[schema(minimum = 0)]
+    attempts: u32,
+    /// When the first attempt started.
+    #[serde(with = "serde_millis_option")]
+    #[schema(required)]
+    started_at: Option<DateTime<Utc>>,
+    /// When it ended.
+    #[serde(with = "serde_millis_option")]
+    #[schema(required)]
+    finished_at: Option<DateTime<Utc>>,
+    /// From start to end in milliseconds.
+    #[schema(required, minimum = 0)]
+    duration_ms: Option<u64>,
+    /// Status of the target's last answer.
+    #[schema(required)]
+    http_status: Option<u16>,
+    /// How the last attempt ended.
+    #[schema(required)]
+    outcome: Option<Outcome>,
+    /// Why it failed or did not run, in words.
+    #[schema(required)]
+    error_message: Option<String>,
+    /// The values that the endpoint's recipe picks out of the answer.
+    #[schema(required, value_type = Option<Value>)]
+    result_summary: Option<Value>,
+}
+
+/// A page of jobs.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::http) struct JobList {
+    /// Newest first.
+    jobs: Vec<JobView>,
+    /// Items on this page.
+    count: usize,
+    /// Give it as `cursor` to go on; null on the last page.
+    #[schema(required)]
+    next_cursor: Option<String>,
+}
+
+impl JobList {
+    /// A page.
+    pub fn new(jobs: Vec<JobView>, next_cursor: Option<String>) -> Self {
+        Self { count: jobs.len(), jobs, next_cursor }
+    }
+}
+
+impl From<&Job> for JobView {
+    fn from(job: &Job) -> Self {
+        let Job {
+            id,
+            schedule_id,
+            definition,
+            trigger,
+            scheduled_for,
+            state,
+            reason,
+            error_message,
+            requested_by,
+            forced,
+            created_at,
+            started_at,
+            finished_at,
+            // Shows up as the reason once the job has ended.
+            cancel_requested_by: _,
+            tasks,
+        } = job;
+        Self {
+            id: id.0,
+            schedule_id: schedule_id.to_string(),
+            schedule_name: definition.name.clone(),
+            target: definition.target.clone(),
+            trigger: *trigger,
+            scheduled_for: *scheduled_for,
+            state: *state,
+            reason: *reason,
+            error_message: error_message.clone(),
+            requested_by: requested_by.clone(),
+            forced: *forced,
+            created_at: *created_at,
+            started_at: *started_at,
+            finished_at: *finished_at,
+            duration_ms: job.duration_ms(),
+            progress_pct: job.progress_pct(),
+            tasks: tasks.iter().map(JobTaskView::from).collect(),
+        }
+    }
+}
+
+impl From<&JobTask> for JobTaskView {
+    fn from(task: &JobTask) -> Self {
+        let JobTask {
+            name,
+            task_type,
+            // The order of the list says it.
+            position: _,
+            state,
+            attempts,
+            started_at,
+            finished_at,
+            // How the service waits is its own affair; the attempts tell that it does.
+            retry_at: _,
+            http_status,
+            outcome,
+            error_message,
+            result_summary,
+        } = task;
+        Self {
+            name: name.clone(),
+            task_type: *task_type,
+            state: *state,
+            attempts: *attempts,
+            started_at: *started_at,
+            finished_at: *finished_at,
+            duration_ms: task.duration_ms(),
+            http_status: *http_status,
+            outcome: *outcome,
+            error_message: error_message.clone(),
+            result_summary: result_summary.clone(),
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Schedules as they are shown.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::domain::catalog::Catalog;
+use crate::domain::job::JobState;
+use crate::domain::schedule::{Frequency, MisfirePolicy, RunState, Schedule, ScheduleDefinition};
+use crate::domain::task::{TaskSpec, TaskType};
+use crate::domain::time::{serde_millis, serde_millis_option};
+
+/// A schedule: what its author decided, and what the service keeps beside it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Schedule)]
+pub(in crate::http) struct ScheduleView {
+    /// Chosen by its author, or made by the service.
+    #[schema(example = "nightly-index-rebuild")]
+    id: String,
+    /// The schedule's name.
+    #[schema(example = "Nightly Index Rebuild")]
+    name: String,
+    /// What it is for; empty when nobody said.
+    description: String,
+    /// When it fires, in UTC.
+    #[schema(example = "0 2 * * *")]
+    cron_expression: String,
+    /// The preset that the expression was derived from, or `CUSTOM`.
+    frequency: Frequency,
+    /// The steps, in order; each as its author wrote it.
+    tasks: Vec<TaskView>,
+    /// The first UTC hour in which jobs may run.
+    #[schema(minimum = 0, maximum = 23, example = 1)]
+    window_start_hour: u8,
+    /// The first UTC hour in which they may not; equal to the start means the whole day.
+    #[schema(minimum = 0, maximum = 23, example = 5)]
+    window_end_hour: u8,
+    /// Whether the window binds.
+    enforce_window: bool,
+    /// Whether the first failed task ends the job.
+    halt_on_task_failure: bool,
+    /// Whether it fires.
+    enabled: bool,
+    /// Name of the ThemisDB server in the configuration.
+    #[schema(example = "default")]
+    target: String,
+    /// Attempts in all for tasks that do not say their own.
+    #[schema(minimum = 1, maximum = 10, example = 3)]
+    max_attempts: u8,
+    /// What happens to fires that were missed.
+    misfire_policy: MisfirePolicy,
+    /// When it was created.
+    #[serde(with = "serde_millis")]
+    #[schema(example = "2026-01-31T02:00:00.000Z")]
+    created_at: DateTime<Utc>,
+    /// When it was last edited.
+    #[serde(with = "serde_millis")]
+    #[schema(example = "2026-01-31T02:00:00.000Z")]
+    updated_at: DateTime<Utc>,
+    /// Who created it (`sub` of the token).
+    created_by: String,
+    /// Who edited it last (`sub` of the token).
+    updated_by: String,
+    /// 1 at first; one more with every edit. A run is not an edit.
+    #[schema(minimum = 1, example = 1)]
+    version: u64,
+    /// Start of the last job that started.
+    #[serde(with = "serde_millis_option")]
+    #[schema(required)]
+    last_run_at: Option<DateTime<Utc>>,
+    /// State of the last job that started.
+    #[schema(required)]
+    last_run_state: Option<JobState>,
+    /// Id of the last job that started.
+    #[schema(required)]
+    last_job_id: Option<Uuid>,
+    /// The next match of the expression; null when disabled.
+    #[serde(with = "serde_millis_option")]
+    #[schema(required)]
+    next_run_at: Option<DateTime<Utc>>,
+    /// What its author should know: tasks that cannot run on the target, a cron that never falls inside the window.
+    warnings: Vec<String>,
+}
+
+/// One step: a task type, or an object when its author said more.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+#[schema(as = Task)]
+pub(in crate::http) enum TaskView {
+    /// Written as a plain name.
+    Plain(TaskType),
+    /// Written as an object.
+    Detailed(TaskDetails),
+}
+
+/// One step with everything that its author said.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::http) struct TaskDetails {
+    /// What to do.
+    task_type: TaskType,
+    /// The author's name for the step.
+    #[schema(required)]
+    name: Option<String>,
+    /// Values for the endpoint's recipe.
+    #[schema(value_type = Object)]
+    parameters: Map<String, Value>,
+    /// Names of steps that have to succeed first.
+    depends_on: Vec<String>,
+    /// Limit for one attempt in seconds; null: as the endpoint's recipe has it.
+    #[schema(required)]
+    timeout_seconds: Option<u32>,
+    /// Attempts in all; null: as the schedule has it.
+    #[schema(required)]
+    max_attempts: Option<u8>,
+}
+
+/// A page of schedules.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::http) struct ScheduleList {
+    /// In order of their ids.
+    schedules: Vec<ScheduleView>,
+    /// Items on this page.
+    count: usize,
+    /// Give it as `cursor` to go on; null on the last page.
+    #[schema(required)]
+    next_cursor: Option<String>,
+}
+
+impl ScheduleList {
+    /// A page.
+    pub fn new(schedules: Vec<ScheduleView>, next_cursor: Option<String>) -> Self {
+        Self { count: schedules.len(), schedules, next_cursor }
+    }
+}
+
+impl ScheduleView {
+    /// A schedule with the warnings that the catalog gives rise to.
+    pub fn new(schedule: &Schedule, catalog: &Catalog) -> Self {
+        let Schedule { id, definition, version, created_at, updated_at, created_by, updated_by, run } = schedule;
+        // The last success is for the metrics; the contract shows the last run.
+        let RunState { last_run_at, last_run_state, last_job_id, last_success_at: _, next_run_at } = run;
+        let ScheduleDefinition {
+            name,
+            description,
+            cron,
+            frequency,
+            tasks,
+            window,
+            enforce_window,
+            halt_on_task_failure,
+            enabled,
+            target,
+            max_attempts,
+            misfire_policy,
+        } = definition.as_ref();
+        Self {
+            id: id.to_string(),
+            name: name.clone(),
+            description: description.clone(),
+            cron_expression: cron.as_str().to_owned(),
+            frequency: *frequency,
+            tasks: tasks.iter().map(TaskView::from).collect(),
+            window_start_hour: window.start_hour(),
+            window_end_hour: window.end_hour(),
+            enforce_window: *enforce_window,
+            halt_on_task_failure: *halt_on_task_failure,
+            enabled: *enabled,
+            target: target.clone(),
+            max_attempts: *max_attempts,
+            misfire_policy: *misfire_policy,
+            created_at: *created_at,
+            updated_at: *updated_at,
+            created_by: created_by.clone(),
+            updated_by: updated_by.clone(),
+            version: *version,
+            last_run_at: *last_run_at,
+            last_run_state: *last_run_state,
+            last_job_id: last_job_id.map(|id| id.0),
+            next_run_at: *next_run_at,
+            warnings: definition.warnings(catalog),
+        }
+    }
+}
+
+impl From<&TaskSpec> for TaskView {
+    fn from(task: &TaskSpec) -> Self {
+        let TaskSpec { task_type, name, parameters, depends_on, timeout_seconds, max_attempts, plain } = task;
+        if *plain {
+            return Self::Plain(*task_type);
+        }
+        Self::Detailed(TaskDetails {
+            task_type: *task_type,
+            name: name.clone(),
+            parameters: parameters.clone(),
+            depends_on: depends_on.clone(),
+            timeout_seconds: *timeout_seconds,
+            max_attempts: *max_attempts,
+        })
+    }
+}

@@ -1,0 +1,223 @@
+//! Query parameters. Unknown ones are refused: a `dry_run=true` that is silently passed over would be a disaster.
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use url::form_urlencoded;
+
+use super::cursor;
+use crate::domain::fields::{FieldError, printable};
+use crate::domain::ids::ScheduleId;
+use crate::domain::job::JobState;
+use crate::http::problem::{Problem, ProblemKind};
+use crate::http::state::HttpState;
+use crate::orchestrator::view::{JobQuery, ScheduleQuery};
+
+/// The most schedules on a page, and how many there are where nothing is said.
+const SCHEDULES_PER_PAGE: (usize, usize) = (1000, 100);
+/// The most jobs on a page, and how many there are where nothing is said.
+const JOBS_PER_PAGE: (usize, usize) = (500, 50);
+
+/// Asserts that there are no query parameters.
+pub(in crate::http) struct NoQuery;
+
+/// Which schedules to list.
+pub(in crate::http) struct ScheduleList(pub ScheduleQuery);
+
+/// Which jobs to list.
+pub(in crate::http) struct JobList(pub JobQuery);
+
+impl FromRequestParts<HttpState> for NoQuery {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &HttpState) -> Result<Self, Problem> {
+        Parameters::read(parts.uri.query()).finish().map(|()| Self)
+    }
+}
+
+impl FromRequestParts<HttpState> for ScheduleList {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &HttpState) -> Result<Self, Problem> {
+        schedule_query(parts.uri.query()).map(Self)
+    }
+}
+
+impl FromRequestParts<HttpState> for JobList {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &HttpState) -> Result<Self, Problem> {
+        job_query(parts.uri.query()).map(Self)
+    }
+}
+
+fn schedule_query(query: Option<&str>) -> Result<ScheduleQuery, Problem> {
+    let mut parameters = Parameters::read(query);
+    let enabled = parameters.boolean("enabled");
+    let target = parameters.parsed("target", "must not be empty", |text| (!text.is_empty()).then(|| text.to_owned()));
+    let limit = parameters.limit(SCHEDULES_PER_PAGE);
+    let after = parameters.parsed("cursor", BAD_CURSOR, cursor::read_schedule);
+    parameters.finish()?;
+    Ok(ScheduleQuery { enabled, target, limit, after })
+}
+
+fn job_query(query: Option<&str>) -> Result<JobQuery, Problem> {
+    let mut parameters = Parameters::read(query);
+    let states = JobState::ALL.iter().map(|state| state.as_str()).collect::<Vec<_>>().join(", ");
+    let state = parameters.parsed("state", &format!("must be one of {states}"), JobState::parse);
+    let schedule_id = parameters.parsed("schedule_id", "is not a schedule's id", |text| ScheduleId::parse(text).ok());
+    let active = parameters.boolean("active");
+    let limit = parameters.limit(JOBS_PER_PAGE);
+    let before = parameters.parsed("cursor", BAD_CURSOR, cursor::read_job);
+    parameters.finish()?;
+    Ok(JobQuery { state, schedule_id, active, limit, before })
+}
+
+const BAD_CURSOR: &str = "is not a next_cursor of this list";
+
+/// Reads parameters one by one and gathers every mistake.
+struct Parameters {
+    values: Vec<(String, String)>,
+    errors: Vec<FieldError>,
+}
+
+impl Parameters {
+    fn read(query: Option<&str>) -> Self {
+        let query = query.unwrap_or_default();
+        let values: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        let mut errors = Vec::new();
+        for (index, (name, value)) in values.iter().enumerate() {
+            if name.contains('\u{fffd}') || value.contains('\u{fffd}') {
+                errors.push(FieldError::new(printable(name), "is not UTF-8"));
+            }
+            if values[..index].iter().filter(|(earlier, _)| earlier == name).count() == 1 {
+                errors.push(FieldError::new(printable(name), "is repeated"));
+            }
+        }
+        if !has_sound_escapes(query) {
+            errors.push(FieldError::new("", "the query has a % that two hexadecimal digits do not follow"));
+        }
+        Self { values, errors }
+    }
+
+    /// Takes a parameter; what stands more than once was noted before.
+    fn take(&mut self, name: &str) -> Option<String> {
+        let value = self.values.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+        self.values.retain(|(known, _)| known != name);
+        value
+    }
+
+    fn parsed<T>(&mut self, name: &str, rule: &str, read: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+        let text = self.take(name)?;
+        let value = read(&text);
+        if value.is_none() {
+            self.errors.push(FieldError::new(name, rule));
+        }
+        value
+    }
+
+    fn boolean(&mut self, name: &str) -> Option<bool> {
+        self.parsed(name, "must be true or false", |text| text.parse().ok())
+    }
+
+    fn limit(&mut self, (most, usual): (usize, usize)) -> usize {
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        let read = |text: &str| text.parse().ok().filter(|limit| digits(text) && (1..=most).contains(limit));
+        self.parsed("limit", &format!("must be an integer from 1 to {most}"), read).unwrap_or(usual)
+    }
+
+    /// Ends the reading: every parameter that nobody took is a mistake.
+    fn finish(self) -> Result<(), Problem> {
+        let Self { values, mut errors } = self;
+        let mut unknown: Vec<String> = Vec::new();
+        for (name, _) in values {
+            let name = printable(&name);
+            if !unknown.contains(&name) {
+                errors.push(FieldError::new(name.clone(), "is not a known parameter"));
+                unknown.push(name);
+            }
+        }
+        let Some(first) = errors.first() else { return Ok(()) };
+        let detail = format!("{} {}", first.field, first.message).trim_start().to_owned();
+        Err(Problem::new(ProblemKind::InvalidParameter, detail).with_errors(errors))
+    }
+}
+
+fn has_sound_escapes(query: &str) -> bool {
+    let is_hex = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_hexdigit);
+    let bytes = query.as_bytes();
+    let mut escapes = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'%').map(|(index, _)| index);
+    escapes.all(|index| is_hex(bytes.get(index + 1)) && is_hex(bytes.get(index + 2)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn complaints<T>(result: Result<T, Problem>) -> Vec<String> {
+        let problem = result.err().expect("a problem");
+        assert_eq!(problem.kind, ProblemKind::InvalidParameter);
+        problem.errors.iter().map(|error| format!("{} {}", error.field, error.message)).collect()
+    }
+
+    #[test]
+    fn schedules_are_listed_by_what_is_said() {
+        let usual = schedule_query(None).expect("a query");
+        assert_eq!((usual.enabled, usual.target, usual.limit, usual.after), (None, None, 100, None));
+        let after = ScheduleId::parse("a").expect("an id");
+        let text = format!("enabled=false&target=a%2Bb+c&limit=1000&cursor={}", cursor::after_schedule(&after));
+        let query = schedule_query(Some(&text)).expect("a query");
+        assert_eq!((query.enabled, query.target.as_deref(), query.limit), (Some(false), Some("a+b c"), 1000));
+        assert_eq!(query.after, Some(after));
+    }
+
+    #[test]
+    fn jobs_are_listed_by_what_is_said() {
+        assert_eq!(job_query(Some("")).expect("a query").limit, 50);
+        let query = job_query(Some("state=Running&schedule_id=x&active=true&limit=1")).expect("a query");
+        assert_eq!((query.state, query.active, query.limit), (Some(JobState::Running), Some(true), 1));
+        assert_eq!(query.schedule_id.expect("an id").as_str(), "x");
+    }
+
+    #[test]
+    fn every_mistake_is_named() {
+        assert_eq!(
+            complaints(schedule_query(Some("enabled=yes&target=&limit=1001&cursor=x&dry_run=true"))),
+            [
+                "enabled must be true or false",
+                "target must not be empty",
+                "limit must be an integer from 1 to 1000",
+                "cursor is not a next_cursor of this list",
+                "dry_run is not a known parameter",
+            ]
+        );
+        assert_eq!(
+            complaints(job_query(Some("state=DONE&schedule_id=../x&active=1&limit=501&cursor=")))
+                .iter()
+                .map(|text| text.split(' ').next().expect("a name"))
+                .collect::<Vec<_>>(),
+            ["state", "schedule_id", "active", "limit", "cursor"]
+        );
+    }
+
+    #[test]
+    fn limits_are_plain_integers() {
+        for bad in ["0", "-1", "+1", "%2B1", "1.0", "", "ten", "99999999999999999999", "1%20"] {
+            assert_eq!(
+                complaints(job_query(Some(&format!("limit={bad}"))))[0],
+                "limit must be an integer from 1 to 500",
+                "{bad}"
+            );
+        }
+    }
+
+    #[test]
+    fn repeated_and_undecodable_parameters_are_refused() {
+        assert_eq!(complaints(job_query(Some("limit=1&limit=2&limit=3"))), ["limit is repeated"]);
+        assert_eq!(complaints(schedule_query(Some("target=%ff"))), ["target is not UTF-8"]);
+        assert_eq!(
+            complaints(schedule_query(Some("target=%zz")))[0],
+            " the query has a % that two hexadecimal digits do not follow"
+        );
+        assert_eq!(complaints(Parameters::read(Some("x")).finish()), ["x is not a known parameter"]);
+    }
+}

@@ -1,0 +1,34 @@
+//! What a request may not do: take forever, or take the service down.
+
+use std::any::Any;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::problem::{Problem, ProblemKind};
+use super::state::HttpState;
+
+/// Layer: ends a request that takes longer than `request_timeout`, reading its body included. A command that was already handed
+/// over is carried out all the same, and the detail says so.
+pub(super) async fn timeout(State(state): State<HttpState>, request: Request, next: Next) -> Response {
+    let limit = state.settings.request_timeout;
+    match tokio::time::timeout(limit, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => {
+            let detail = format!("not done within {} s; what was asked for may still be carried out", limit.as_secs_f64());
+            Problem::new(ProblemKind::RequestTimeout, detail).into_response()
+        }
+    }
+}
+
+/// The answer to a request whose handler panicked: a fault of the service, of which only the log tells more.
+pub(super) fn panicked(panic: Box<dyn Any + Send>) -> Response {
+    let message = match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+        (Some(text), _) => text,
+        (None, Some(text)) => text.as_str(),
+        (None, None) => "no message",
+    };
+    tracing::error!(panic = message, "a handler panicked");
+    Problem::new(ProblemKind::InternalError, "see the service's log for this request id").into_response()
+}

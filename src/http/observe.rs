@@ -1,0 +1,94 @@
+//! The outermost layer: every request has an id, a span, one log line and a place in the metrics, however it ends.
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderValue, Method};
+use axum::middleware::Next;
+use axum::response::Response;
+use tracing::{Instrument, Span, field};
+
+use super::BASE_PATH;
+use super::context::{RequestContext, X_REQUEST_ID, sane_request_id};
+use super::state::HttpState;
+use crate::telemetry::Stopwatch;
+
+/// Routes that are asked every few seconds; their lines are for debugging only.
+const QUIET_ROUTES: [&str; 3] = ["/livez", "/readyz", "/metrics"];
+/// The route label of requests that match none.
+const UNMATCHED: &str = "unmatched";
+
+/// Layer: see the module. Headers are never logged, so no token gets into the log.
+pub(super) async fn observe(State(state): State<HttpState>, mut request: Request, next: Next) -> Response {
+    let stopwatch = Stopwatch::start();
+    let request_id = match sane_request_id(request.headers()) {
+        Some(id) => id.to_owned(),
+        None => state.ids.new_uuid(state.now()).to_string(),
+    };
+    let context = RequestContext::new(request_id);
+    let method = method_label(request.method());
+    let matched = request.extensions().get::<MatchedPath>().cloned();
+    let route = matched.as_ref().map_or(UNMATCHED, MatchedPath::as_str);
+    let is_api = request.uri().path().starts_with(BASE_PATH);
+    request.extensions_mut().insert(context.clone());
+
+    let span = request_span(&context, method, route);
+    let mut response = next.run(request).instrument(span.clone()).await;
+
+    let seconds = stopwatch.seconds();
+    let status = response.status().as_u16();
+    if let Some(subject) = context.subject() {
+        span.record("subject", subject);
+    }
+    state.metrics.http_request(method, route, status, seconds);
+    span.in_scope(|| log(route, status, seconds));
+    add_headers(&mut response, &context, is_api);
+    response
+}
+
+fn request_span(context: &RequestContext, method: &str, route: &str) -> Span {
+    let request_id = &*context.request_id;
+    if is_quiet(route) {
+        tracing::debug_span!("request", request_id, method, route, subject = field::Empty)
+    } else {
+        tracing::info_span!("request", request_id, method, route, subject = field::Empty)
+    }
+}
+
+fn log(route: &str, status: u16, seconds: f64) {
+    // Whole microseconds: more digits would be noise.
+    let latency_ms = (seconds * 1_000_000.0).round() / 1000.0;
+    if is_quiet(route) {
+        tracing::debug!(status, latency_ms, "request served");
+    } else {
+        tracing::info!(status, latency_ms, "request served");
+    }
+}
+
+fn is_quiet(route: &str) -> bool {
+    QUIET_ROUTES.contains(&route)
+}
+
+fn add_headers(response: &mut Response, context: &RequestContext, is_api: bool) {
+    let headers = response.headers_mut();
+    if let Ok(value) = HeaderValue::from_str(&context.request_id) {
+        headers.insert(X_REQUEST_ID, value);
+    }
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if is_api {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+}
+
+/// A method's label. A method is any token that the caller likes, and a label comes from a closed set.
+fn method_label(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        "OPTIONS" => "OPTIONS",
+        _ => "OTHER",
+    }
+}

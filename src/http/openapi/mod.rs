@@ -1,0 +1,94 @@
+//! The OpenAPI document. It is generated from the handlers and types, and committed; a test holds that both are the same.
+
+mod finish;
+pub(super) mod problem_sets;
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use axum::http::Method;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{HttpMethod, OpenApi};
+use utoipa::{Modify, OpenApi as _};
+
+use super::dto::problem::ProblemDocument;
+use super::routes;
+
+/// What is not said at the handlers.
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "ThemisDB maintenance",
+        description = "Plans, runs and reports database maintenance for ThemisDB servers. Times are RFC 3339 in UTC with milliseconds. \
+            Every error is an `application/problem+json` document (RFC 9457); switch on its `code`. \
+            Every answer carries `X-Request-Id`. Unknown query parameters and unknown fields are refused.",
+    ),
+    servers((url = "/", description = "This service.")),
+    tags(
+        (name = "schedules", description = "Named plans: when, in which window, which tasks, on which target."),
+        (name = "jobs", description = "Runs of schedules."),
+        (name = "health", description = "The health report over all modules."),
+        (name = "extension", description = "Operations beyond the basic eleven: run, cancel, task types."),
+        (name = "operations", description = "For the machinery around the service, without a token."),
+    ),
+    components(schemas(ProblemDocument)),
+    modifiers(&BearerTokens),
+)]
+struct BaseDocument;
+
+struct BearerTokens;
+
+impl Modify for BearerTokens {
+    fn modify(&self, document: &mut OpenApi) {
+        let description = "A JWT with `sub`, `exp` and one of the scopes `maintenance:read`, `maintenance:write`, `maintenance:admin`; \
+            each contains the ones before it. Scopes are read from the claims `scope`, `scp`, `permissions` and `roles`.";
+        let scheme =
+            HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").description(Some(description)).build();
+        document.components.get_or_insert_default().add_security_scheme("bearer", SecurityScheme::Http(scheme));
+    }
+}
+
+/// The document before the routes are added.
+pub(super) fn base_document() -> OpenApi {
+    BaseDocument::openapi()
+}
+
+/// The document, complete.
+pub fn openapi() -> OpenApi {
+    let mut document = routes::documented().merge(routes::metrics()).into_openapi();
+    finish::finish(&mut document);
+    document
+}
+
+/// The document as JSON, indented, with a line break at the end; the same text every time.
+pub fn openapi_json() -> String {
+    static TEXT: LazyLock<String> = LazyLock::new(|| {
+        let text = openapi().to_pretty_json().expect("a document of maps with string keys can be written as JSON");
+        text + "\n"
+    });
+    TEXT.clone()
+}
+
+/// The operation id of every method and route.
+pub(super) fn operation_ids() -> HashMap<(Method, String), String> {
+    let mut ids = HashMap::new();
+    for (path, item) in openapi().paths.paths {
+        for (method, operation) in finish::operations(item) {
+            if let (Some(method), Some(id)) = (method_of(&method), operation.operation_id) {
+                ids.insert((method, path.clone()), id);
+            }
+        }
+    }
+    ids
+}
+
+fn method_of(method: &HttpMethod) -> Option<Method> {
+    match method {
+        HttpMethod::Get => Some(Method::GET),
+        HttpMethod::Put => Some(Method::PUT),
+        HttpMethod::Post => Some(Method::POST),
+        HttpMethod::Delete => Some(Method::DELETE),
+        HttpMethod::Patch => Some(Method::PATCH),
+        HttpMethod::Options | HttpMethod::Head | HttpMethod::Trace => None,
+    }
+}

@@ -1,0 +1,113 @@
+//! What can be done to a schedule beside editing it: enable, disable, run.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::LOCATION;
+use axum::response::{IntoResponse, Response};
+
+use super::schedules::answer;
+use crate::domain::principal::Scope;
+use crate::http::BASE_PATH;
+use crate::http::auth::{Authorized, Write, require};
+use crate::http::dto::job::JobView;
+use crate::http::dto::requests::RunRequest;
+use crate::http::dto::schedule::ScheduleView;
+use crate::http::extract::{IfMatch, NoQuery, OptionalJsonBody, SchedulePath};
+use crate::http::openapi::problem_sets;
+use crate::http::problem::Problem;
+use crate::http::state::HttpState;
+
+/// Enable a schedule
+///
+/// It fires from the next match on. Nothing happens when it already is enabled.
+#[utoipa::path(
+    post,
+    path = "/schedules/{id}/enable",
+    tag = "schedules",
+    params(
+        ("id" = String, Path, description = "The schedule's id.", example = "nightly-index-rebuild"),
+        ("If-Match" = Option<String>, Header, description = "Only if the schedule still has one of these entity tags."),
+    ),
+    responses(
+        (status = 200, description = "The schedule as it is now.", body = ScheduleView, headers(
+            ("ETag" = String, description = "The version, for `If-Match`."),
+        )),
+        problem_sets::ChangeProblems,
+    ),
+    security(("bearer" = ["maintenance:write"])),
+)]
+pub(super) async fn enable_schedule(
+    auth: Authorized<Write>,
+    State(state): State<HttpState>,
+    SchedulePath(id): SchedulePath,
+    _: NoQuery,
+    IfMatch(precondition): IfMatch,
+) -> Result<Response, Problem> {
+    let schedule = state.handle.set_enabled(auth.caller, id, true, precondition).await?;
+    Ok(answer(&schedule, &state))
+}
+
+/// Disable a schedule
+///
+/// It does not fire until it is enabled. A job that is running goes on; one that waits is skipped.
+#[utoipa::path(
+    post,
+    path = "/schedules/{id}/disable",
+    tag = "schedules",
+    params(
+        ("id" = String, Path, description = "The schedule's id.", example = "nightly-index-rebuild"),
+        ("If-Match" = Option<String>, Header, description = "Only if the schedule still has one of these entity tags."),
+    ),
+    responses(
+        (status = 200, description = "The schedule as it is now.", body = ScheduleView, headers(
+            ("ETag" = String, description = "The version, for `If-Match`."),
+        )),
+        problem_sets::ChangeProblems,
+    ),
+    security(("bearer" = ["maintenance:write"])),
+)]
+pub(super) async fn disable_schedule(
+    auth: Authorized<Write>,
+    State(state): State<HttpState>,
+    SchedulePath(id): SchedulePath,
+    _: NoQuery,
+    IfMatch(precondition): IfMatch,
+) -> Result<Response, Problem> {
+    let schedule = state.handle.set_enabled(auth.caller, id, false, precondition).await?;
+    Ok(answer(&schedule, &state))
+}
+
+/// Run a schedule now
+///
+/// Makes a job at once, of a disabled schedule too. Outside the window the job is made and skipped, unless it is forced; forcing
+/// needs the scope `maintenance:admin` and bypasses the window alone.
+#[utoipa::path(
+    post,
+    path = "/schedules/{id}/run",
+    tags = ["schedules", "extension"],
+    params(("id" = String, Path, description = "The schedule's id.", example = "nightly-index-rebuild")),
+    request_body(content = Option<RunRequest>, description = "Can be left out.", example = json!({"force": false})),
+    responses(
+        (status = 202, description = "The job that was made.", body = JobView, headers(
+            ("Location" = String, description = "Path of the job."),
+        )),
+        problem_sets::RunProblems,
+    ),
+    security(("bearer" = ["maintenance:write"])),
+)]
+pub(super) async fn run_schedule(
+    auth: Authorized<Write>,
+    State(state): State<HttpState>,
+    SchedulePath(id): SchedulePath,
+    _: NoQuery,
+    OptionalJsonBody(document): OptionalJsonBody,
+) -> Result<Response, Problem> {
+    let force = RunRequest::force(document.as_ref()).map_err(Problem::invalid)?;
+    if force {
+        require(&auth.principal, Scope::Admin)?;
+    }
+    let job = state.handle.run_schedule(auth.caller, id, force).await?;
+    let location = format!("{BASE_PATH}/jobs/{}", job.id);
+    Ok((StatusCode::ACCEPTED, [(LOCATION, location)], Json(JobView::from(job.as_ref()))).into_response())
+}

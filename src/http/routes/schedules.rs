@@ -1,0 +1,198 @@
+//! Schedules: create, read, change, delete.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::{ETAG, LOCATION};
+use axum::response::{IntoResponse, Response};
+
+use crate::domain::schedule::Schedule;
+use crate::http::BASE_PATH;
+use crate::http::auth::{Admin, Authorized, Read, Write};
+use crate::http::dto::requests::{SchedulePatch, ScheduleRequest, nightly_index_rebuild};
+use crate::http::dto::schedule::{ScheduleList as ScheduleListBody, ScheduleView};
+use crate::http::extract::{IfMatch, JsonBody, NoQuery, ScheduleList, SchedulePath, cursor};
+use crate::http::openapi::problem_sets;
+use crate::http::problem::{Problem, ProblemKind};
+use crate::http::state::HttpState;
+
+/// List schedules
+///
+/// A page of schedules in order of their ids.
+#[utoipa::path(
+    get,
+    path = "/schedules",
+    tag = "schedules",
+    params(
+        ("enabled" = Option<bool>, Query, description = "Only enabled or only disabled ones."),
+        ("target" = Option<String>, Query, description = "Only those of one target.", min_length = 1),
+        ("limit" = Option<u16>, Query, description = "Items on the page; 100 where nothing is said.", minimum = 1, maximum = 1000),
+        ("cursor" = Option<String>, Query, description = "The `next_cursor` of the page before."),
+    ),
+    responses((status = 200, description = "A page of schedules.", body = ScheduleListBody), problem_sets::ReadProblems),
+    security(("bearer" = ["maintenance:read"])),
+)]
+pub(super) async fn list_schedules(
+    _: Authorized<Read>,
+    State(state): State<HttpState>,
+    ScheduleList(query): ScheduleList,
+) -> Json<ScheduleListBody> {
+    let page = state.handle.view().schedules(&query);
+    let views = page.items.iter().map(|schedule| ScheduleView::new(schedule, state.handle.catalog())).collect();
+    Json(ScheduleListBody::new(views, page.next.as_ref().map(cursor::after_schedule)))
+}
+
+/// Create a schedule
+///
+/// Every broken rule is listed at once.
+#[utoipa::path(
+    post,
+    path = "/schedules",
+    tag = "schedules",
+    request_body(content = ScheduleRequest, description = "The schedule.", example = json!(nightly_index_rebuild())),
+    responses(
+        (status = 201, description = "The schedule as it was created.", body = ScheduleView, headers(
+            ("Location" = String, description = "Path of the schedule."),
+            ("ETag" = String, description = "The version, for `If-Match`."),
+        )),
+        problem_sets::CreateProblems,
+    ),
+    security(("bearer" = ["maintenance:write"])),
+)]
+pub(super) async fn create_schedule(
+    auth: Authorized<Write>,
+    State(state): State<HttpState>,
+    _: NoQuery,
+    JsonBody(document): JsonBody,
+) -> Result<Response, Problem> {
+    let schedule = state.handle.create_schedule(auth.caller, &document).await?;
+    let location = format!("{BASE_PATH}/schedules/{}", schedule.id);
+    Ok((StatusCode::CREATED, [(LOCATION, location)], answer(&schedule, &state)).into_response())
+}
+
+/// Get a schedule
+#[utoipa::path(
+    get,
+    path = "/schedules/{id}",
+    tag = "schedules",
+    params(("id" = String, Path, description = "The schedule's id.", example = "nightly-index-rebuild")),
+    responses(
+        (status = 200, description = "The schedule.", body = ScheduleView, headers(
+            ("ETag" = String, description = "The version, for `If-Match`."),
+        )),
+        problem_sets::ReadScheduleProblems,
+    ),
+    security(("bearer" = ["maintenance:read"])),
+)]
+pub(super) async fn get_schedule(
+    _: Authorized<Read>,
+    State(state): State<HttpState>,
+    SchedulePath(id): SchedulePath,
+    _: NoQuery,
+) -> Result<Response, Problem> {
+    let found = state.handle.view().schedule(&id);
+    let schedule = found.ok_or_else(|| Problem::new(ProblemKind::ScheduleNotFound, format!("there is no schedule '{id}'")))?;
+    Ok(answer(&schedule, &state))
+}
+
+/// Replace a schedule
+///
+/// The schedule becomes what the body says; what it leaves out goes back to its default. An unknown id is 404, not created. A body
+/// that says what is already there changes nothing: no new version, and the timer is not reset.
+#[utoipa::path(
+    put,
+    path = "/schedules/{id}",
+    tag = "schedules",
+    params(
+        ("id" = String, Path, description = "The schedule's id.", example = "nightly-index-rebuild"),
+        ("If-Match" = Option<String>, Header, description = "Only if the schedule still has one of these entity tags."),
+    ),
+    request_body(content = ScheduleRequest, description = "The whole schedule.", example = json!(nightly_index_rebuild())),
+    responses(
+        (status = 200, description = "The schedule as it is now.", body = ScheduleView, headers(
+            ("ETag" = String, description = "The version, for `If-Match`."),
+        )),
+        problem_sets::EditProblems,
+    ),
+    security(("bearer" = ["maintenance:write"])),
+)]
+pub(super) async fn replace_schedule(
+    auth: Authorized<Write>,
+    State(state): State<HttpState>,
+    SchedulePath(id): SchedulePath,
+    _: NoQuery,
+    IfMatch(precondition): IfMatch,
+    JsonBody(document): JsonBody,
+) -> Result<Response, Problem> {
+    let schedule = state.handle.replace_schedule(auth.caller, id, &document, precondition).await?;
+    Ok(answer(&schedule, &state))
+}
+
+/// Change a schedule
+///
+/// A JSON Merge Patch (RFC 7396). Fields that it leaves out stay; a patch that breaks a rule changes nothing.
+#[utoipa::path(
+    patch,
+    path = "/schedules/{id}",
+    tag = "schedules",
+    params(
+        ("id" = String, Path, description = "The schedule's id.", example = "nightly-index-rebuild"),
+        ("If-Match" = Option<String>, Header, description = "Only if the schedule still has one of these entity tags."),
+    ),
+    request_body(
+        description = "What changes.",
+        content(
+            (SchedulePatch = "application/merge-patch+json", example = json!({"window_start_hour": 2, "enabled": false})),
+            (SchedulePatch = "application/json", example = json!({"window_start_hour": 2, "enabled": false})),
+        ),
+    ),
+    responses(
+        (status = 200, description = "The schedule as it is now.", body = ScheduleView, headers(
+            ("ETag" = String, description = "The version, for `If-Match`."),
+        )),
+        problem_sets::EditProblems,
+    ),
+    security(("bearer" = ["maintenance:write"])),
+)]
+pub(super) async fn patch_schedule(
+    auth: Authorized<Write>,
+    State(state): State<HttpState>,
+    SchedulePath(id): SchedulePath,
+    _: NoQuery,
+    IfMatch(precondition): IfMatch,
+    JsonBody(patch): JsonBody,
+) -> Result<Response, Problem> {
+    let schedule = state.handle.patch_schedule(auth.caller, id, patch, precondition).await?;
+    Ok(answer(&schedule, &state))
+}
+
+/// Delete a schedule
+///
+/// A job that is running goes on to its end; one that waits is skipped.
+#[utoipa::path(
+    delete,
+    path = "/schedules/{id}",
+    tag = "schedules",
+    params(
+        ("id" = String, Path, description = "The schedule's id.", example = "nightly-index-rebuild"),
+        ("If-Match" = Option<String>, Header, description = "Only if the schedule still has one of these entity tags."),
+    ),
+    responses((status = 204, description = "It is gone."), problem_sets::ChangeProblems),
+    security(("bearer" = ["maintenance:admin"])),
+)]
+pub(super) async fn delete_schedule(
+    auth: Authorized<Admin>,
+    State(state): State<HttpState>,
+    SchedulePath(id): SchedulePath,
+    _: NoQuery,
+    IfMatch(precondition): IfMatch,
+) -> Result<StatusCode, Problem> {
+    state.handle.delete_schedule(auth.caller, id, precondition).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A schedule with its entity tag.
+pub(super) fn answer(schedule: &Schedule, state: &HttpState) -> Response {
+    let view = ScheduleView::new(schedule, state.handle.catalog());
+    ([(ETAG, schedule.etag())], Json(view)).into_response()
+}

@@ -1,0 +1,191 @@
+//! What operators ask for: create, replace, patch, delete, enable and disable, run, cancel.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::{Step, schedule_record};
+use crate::domain::fields::FieldError;
+use crate::domain::ids::{JobId, ScheduleId};
+use crate::domain::job::{Job, JobState, Reason, Trigger};
+use crate::domain::principal::Caller;
+use crate::domain::schedule::{RunState, Schedule, ScheduleDefinition};
+use crate::domain::schedule_input::{self, ScheduleInput};
+use crate::orchestrator::error::CommandError;
+use crate::orchestrator::precondition::Precondition;
+
+impl Step<'_> {
+    pub fn create_schedule(&mut self, caller: &Caller, input: ScheduleInput) -> Result<Arc<Schedule>, CommandError> {
+        if self.state.schedules.len() >= self.rules.max_schedules {
+            return Err(CommandError::TooManySchedules(self.rules.max_schedules));
+        }
+        let id = input.id.unwrap_or_else(|| ScheduleId::from_uuid(self.ids.new_uuid(self.now)));
+        if self.state.schedules.contains_key(&id) {
+            return Err(CommandError::IdTaken(id));
+        }
+        let definition = Arc::new(input.definition);
+        let next_run_at = definition.enabled.then(|| definition.cron.next_after(self.now)).flatten();
+        let schedule = Schedule {
+            id,
+            definition,
+            version: 1,
+            created_at: self.now,
+            updated_at: self.now,
+            created_by: caller.subject.clone(),
+            updated_by: caller.subject.clone(),
+            run: RunState { next_run_at, ..RunState::default() },
+        };
+        let after = schedule_record(&schedule);
+        let object = schedule_object(&schedule.id);
+        let created = self.put_schedule(None, Some(schedule)).expect("a schedule was put");
+        self.audit_command(caller, "create_schedule", object, None, Some(after));
+        Ok(created)
+    }
+
+    pub fn replace_schedule(
+        &mut self,
+        caller: &Caller,
+        id: &ScheduleId,
+        input: ScheduleInput,
+        precondition: &Precondition,
+    ) -> Result<Arc<Schedule>, CommandError> {
+        let current = self.schedule_for_edit(id, precondition)?;
+        check_same_id(id, &input)?;
+        Ok(self.edit(caller, "replace_schedule", &current, input.definition))
+    }
+
+    pub fn patch_schedule(
+        &mut self,
+        caller: &Caller,
+        id: &ScheduleId,
+        patch: &Value,
+        precondition: &Precondition,
+    ) -> Result<Arc<Schedule>, CommandError> {
+        let current = self.schedule_for_edit(id, precondition)?;
+        let input = schedule_input::parse_patch(&current.definition, patch, &self.rules.catalog, self.now)
+            .map_err(CommandError::Invalid)?;
+        check_same_id(id, &input)?;
+        Ok(self.edit(caller, "patch_schedule", &current, input.definition))
+    }
+
+    pub fn set_enabled(
+        &mut self,
+        caller: &Caller,
+        id: &ScheduleId,
+        enabled: bool,
+        precondition: &Precondition,
+    ) -> Result<Arc<Schedule>, CommandError> {
+        let current = self.schedule_for_edit(id, precondition)?;
+        let definition = ScheduleDefinition { enabled, ..ScheduleDefinition::clone(&current.definition) };
+        let action = if enabled { "enable_schedule" } else { "disable_schedule" };
+        Ok(self.edit(caller, action, &current, definition))
+    }
+
+    pub fn delete_schedule(&mut self, caller: &Caller, id: &ScheduleId, precondition: &Precondition) -> Result<(), CommandError> {
+        let current = self.schedule_for_edit(id, precondition)?;
+        self.drop_pending(id, Reason::ScheduleDeleted, "the schedule was deleted while the job waited");
+        // The job that was dropped has not touched the schedule: only jobs that start do.
+        let before = schedule_record(&current);
+        self.put_schedule(Some(current), None);
+        self.audit_command(caller, "delete_schedule", schedule_object(id), Some(before), None);
+        Ok(())
+    }
+
+    pub fn run_schedule(&mut self, caller: &Caller, id: &ScheduleId, force: bool) -> Result<Arc<Job>, CommandError> {
+        let schedule = self.state.schedules.get(id).cloned().ok_or_else(|| CommandError::ScheduleNotFound(id.clone()))?;
+        if let Some(active) = self.state.active.get(id) {
+            return Err(CommandError::JobActive(*active));
+        }
+        // (schedule, scheduled_for) is unique: a run asked for in the millisecond of a fire is a millisecond later.
+        let mut scheduled_for = self.now;
+        while self.state.fires.contains_key(&(id.clone(), scheduled_for)) {
+            scheduled_for += chrono::TimeDelta::milliseconds(1);
+        }
+        let job = self.new_job(&schedule, Trigger::Manual, scheduled_for, Some(caller.subject.clone()), force);
+        let id = job.id;
+        let object = format!("schedule/{}", job.schedule_id);
+        self.audit_command(caller, "run_schedule", object, None, Some(serde_json::json!({ "job_id": id, "force": force })));
+        self.queue_or_skip(job);
+        self.admit();
+        Ok(Arc::clone(&self.state.jobs[&id]))
+    }
+
+    pub fn cancel_job(&mut self, caller: &Caller, id: JobId) -> Result<Arc<Job>, CommandError> {
+        let job = self.state.jobs.get(&id).cloned().ok_or(CommandError::JobNotFound(id))?;
+        if job.state.is_terminal() {
+            return Err(CommandError::JobOver(id));
+        }
+        self.audit_command(caller, "cancel_job", format!("job/{id}"), None, Some(serde_json::json!({ "state": job.state })));
+        self.request_cancel(&job, caller);
+        Ok(Arc::clone(&self.state.jobs[&id]))
+    }
+
+    fn schedule_for_edit(&self, id: &ScheduleId, precondition: &Precondition) -> Result<Arc<Schedule>, CommandError> {
+        let current = self.state.schedules.get(id).cloned().ok_or_else(|| CommandError::ScheduleNotFound(id.clone()))?;
+        if !precondition.holds(&current.etag()) {
+            return Err(CommandError::PreconditionFailed { current: current.etag() });
+        }
+        Ok(current)
+    }
+
+    /// Puts a new definition in place of the current one; nothing happens when they are equal.
+    fn edit(&mut self, caller: &Caller, action: &str, current: &Arc<Schedule>, definition: ScheduleDefinition) -> Arc<Schedule> {
+        let before = schedule_record(current);
+        let object = schedule_object(&current.id);
+        if *current.definition == definition {
+            self.audit_command(caller, action, object, Some(before.clone()), Some(before));
+            return Arc::clone(current);
+        }
+        let timing_changed = current.definition.cron != definition.cron || current.definition.enabled != definition.enabled;
+        let mut run = current.run.clone();
+        if timing_changed {
+            // From now on: fires before the change, or while it was disabled, are not missed fires.
+            run.next_run_at = definition.enabled.then(|| definition.cron.next_after(self.now)).flatten();
+        }
+        let disables = current.definition.enabled && !definition.enabled;
+        let edited = Schedule {
+            id: current.id.clone(),
+            definition: Arc::new(definition),
+            version: current.version + 1,
+            created_at: current.created_at,
+            updated_at: self.now,
+            created_by: current.created_by.clone(),
+            updated_by: caller.subject.clone(),
+            run,
+        };
+        let after = schedule_record(&edited);
+        let edited = self.put_schedule(Some(Arc::clone(current)), Some(edited)).expect("a schedule was put");
+        self.audit_command(caller, action, object, Some(before), Some(after));
+        if disables {
+            self.drop_pending(&edited.id, Reason::ScheduleDisabled, "the schedule was disabled while the job waited");
+        }
+        edited
+    }
+
+    /// Skips the schedule's job if it is still waiting.
+    fn drop_pending(&mut self, id: &ScheduleId, reason: Reason, message: &str) {
+        let waiting = self
+            .state
+            .active
+            .get(id)
+            .and_then(|job| self.state.jobs.get(job))
+            .filter(|job| job.state == JobState::Pending)
+            .cloned();
+        if let Some(job) = waiting {
+            self.skip_job(&job, reason, message.to_owned());
+        }
+    }
+}
+
+fn schedule_object(id: &ScheduleId) -> String {
+    format!("schedule/{id}")
+}
+
+fn check_same_id(id: &ScheduleId, input: &ScheduleInput) -> Result<(), CommandError> {
+    match &input.id {
+        Some(given) if given != id => {
+            Err(CommandError::Invalid(vec![FieldError::new("id", format!("must be absent or '{id}', as in the path"))]))
+        }
+        _ => Ok(()),
+    }
+}

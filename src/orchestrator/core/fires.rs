@@ -1,0 +1,183 @@
+//! Fires: from a schedule's next time to a job that waits or was skipped; missed fires; the clock that goes back.
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+
+use super::Step;
+use super::state::Due;
+use crate::domain::cron;
+use crate::domain::ids::{JobId, ScheduleId};
+use crate::domain::job::{Job, JobState, JobTask, Reason, Trigger};
+use crate::domain::schedule::{MisfirePolicy, Schedule};
+use crate::domain::task;
+use crate::domain::time::{Timestamp, format_timestamp};
+
+/// Which fires count as missed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lateness {
+    /// The service was running: a fire within the misfire grace is on time.
+    Running,
+    /// The service was not running: every fire before its start was missed.
+    Restarted,
+}
+
+impl Step<'_> {
+    /// Deals with up to `limit` things that are due; true when more are left, so that a storm of fires does not hold up everybody
+    /// else.
+    pub fn tick(&mut self, limit: usize) -> bool {
+        for _ in 0..limit {
+            let Some(due) = self.first_due() else {
+                self.admit();
+                return false;
+            };
+            match due {
+                Due::Fire(id) => self.fire(&id, Lateness::Running),
+                Due::Job(id) => self.job_due(id),
+            }
+        }
+        self.admit();
+        self.first_due().is_some()
+    }
+
+    /// After a restart: every fire that lies in the past was missed.
+    pub fn catch_up_after_restart(&mut self) {
+        let late: Vec<ScheduleId> = self
+            .state
+            .schedules
+            .values()
+            .filter(|schedule| schedule.run.next_run_at.is_some_and(|at| at <= self.now))
+            .map(|schedule| schedule.id.clone())
+            .collect();
+        for id in late {
+            self.fire(&id, Lateness::Restarted);
+        }
+    }
+
+    /// After the wall clock went back: schedules whose next time now lies further ahead than their expression says are set anew.
+    /// Fires that already have a job do not get another.
+    pub fn rearm(&mut self) {
+        let schedules: Vec<Arc<Schedule>> =
+            self.state.schedules.values().filter(|schedule| schedule.definition.enabled).cloned().collect();
+        for schedule in schedules {
+            let next = schedule.definition.cron.next_after(self.now);
+            if next.is_some() && (schedule.run.next_run_at.is_none() || next < schedule.run.next_run_at) {
+                self.put_run_state(&schedule, |run| run.next_run_at = next);
+            }
+        }
+    }
+
+    fn first_due(&self) -> Option<Due> {
+        let mut due = self.state.due.iter().take_while(|(at, _)| *at <= self.now).map(|(_, due)| due);
+        due.find(|due| !self.state.draining || matches!(due, Due::Job(_))).cloned()
+    }
+
+    fn fire(&mut self, id: &ScheduleId, lateness: Lateness) {
+        let Some(schedule) = self.state.schedules.get(id).cloned() else { return };
+        let Some(first) = schedule.run.next_run_at.filter(|at| *at <= self.now) else { return };
+        let expression = &schedule.definition.cron;
+        let (further, last) = expression.matches_between(first, self.now);
+        let latest = last.unwrap_or(first);
+        let next = expression.next_after(self.now);
+        self.put_run_state(&schedule, |run| run.next_run_at = next);
+
+        let age = cron::lateness(latest, self.now);
+        let on_time = lateness == Lateness::Running && age <= self.rules.misfire_grace;
+        let makes_up = schedule.definition.misfire_policy == MisfirePolicy::RunOnce && self.may_catch_up(&schedule, latest, age);
+        let trigger = match (on_time, makes_up) {
+            (true, _) => Some(Trigger::Cron),
+            (false, true) => Some(Trigger::CatchUp),
+            (false, false) => None,
+        };
+        let missed = further + u64::from(trigger.is_none());
+        if missed > 0 {
+            self.record_missed(&schedule, first, missed);
+        }
+        if let Some(trigger) = trigger
+            && !self.state.fires.contains_key(&(id.clone(), latest))
+        {
+            self.lateness.push(age);
+            let job = self.new_job(&schedule, trigger, latest, None, false);
+            self.queue_or_skip(job);
+        }
+    }
+
+    /// The latest missed fire is made up for when it is young enough, or its window is still open. A whole-day window never
+    /// closes; a window that does not bind cannot stay open, so then only the age counts.
+    fn may_catch_up(&self, schedule: &Schedule, latest: Timestamp, age: TimeDelta) -> bool {
+        let definition = &schedule.definition;
+        let still_open = definition.enforce_window
+            && (definition.window.is_whole_day()
+                || definition.window.closes_after(latest).is_some_and(|closes| self.now < closes));
+        age < self.rules.misfire_grace || still_open
+    }
+
+    /// One job stands for all missed fires; it is scheduled for the first of them.
+    fn record_missed(&mut self, schedule: &Arc<Schedule>, first: Timestamp, missed: u64) {
+        if self.state.fires.contains_key(&(schedule.id.clone(), first)) {
+            return;
+        }
+        let job = self.new_job(schedule, Trigger::Cron, first, None, false);
+        let fires = if missed == 1 { "1 fire was missed".to_owned() } else { format!("{missed} fires were missed") };
+        let message = format!("{fires}, the first at {}", format_timestamp(first));
+        self.put_skipped(None, job, Reason::Misfired, message);
+    }
+
+    /// A new job that has not been put into the state yet.
+    pub(super) fn new_job(
+        &mut self,
+        schedule: &Schedule,
+        trigger: Trigger,
+        scheduled_for: Timestamp,
+        requested_by: Option<String>,
+        forced: bool,
+    ) -> Job {
+        let definition = Arc::clone(&schedule.definition);
+        let names = task::resolved_names(&definition.tasks);
+        let order = task::execution_order(&definition.tasks).unwrap_or_else(|_| (0..definition.tasks.len()).collect());
+        let tasks = order.into_iter().map(|position| JobTask {
+            name: names[position].clone(),
+            task_type: definition.tasks[position].task_type,
+            position,
+            state: JobState::Pending,
+            attempts: 0,
+            started_at: None,
+            finished_at: None,
+            retry_at: None,
+            http_status: None,
+            outcome: None,
+            error_message: None,
+            result_summary: None,
+        });
+        Job {
+            id: JobId(self.ids.new_uuid(self.now)),
+            schedule_id: schedule.id.clone(),
+            tasks: tasks.collect(),
+            definition,
+            trigger,
+            scheduled_for,
+            state: JobState::Pending,
+            reason: None,
+            error_message: None,
+            requested_by,
+            forced,
+            created_at: self.now,
+            started_at: None,
+            finished_at: None,
+            cancel_requested_by: None,
+        }
+    }
+
+    /// Outside the window: skipped. Another job of the schedule is active: skipped. Otherwise it waits for a slot.
+    pub(super) fn queue_or_skip(&mut self, job: Job) {
+        if let Some(window) = job.binding_window().filter(|window| !window.contains(self.now)) {
+            let message = format!("it is {} and the window is {window}", self.now.format("%H:%M UTC"));
+            self.put_skipped(None, job, Reason::OutsideWindow, message);
+        } else if let Some(active) = self.state.active.get(&job.schedule_id) {
+            let message = format!("job {active} of this schedule was still active");
+            self.put_skipped(None, job, Reason::Overlap, message);
+        } else {
+            self.put_job(None, job);
+        }
+    }
+}

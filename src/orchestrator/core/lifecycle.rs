@@ -1,0 +1,95 @@
+//! Beginning and end: what was stored, bundles, pruning, draining.
+
+use std::sync::Arc;
+
+use super::Step;
+use super::runs::interrupted_message;
+use super::state::State;
+use crate::domain::audit::{AuditEvent, AuditOutcome};
+use crate::domain::ids::JobId;
+use crate::domain::job::{Job, JobState, Outcome, Reason};
+use crate::domain::ports::{Change, StoredState};
+use crate::domain::principal::Caller;
+use crate::domain::schedule_input::ScheduleInput;
+
+impl State {
+    /// The state as it was stored, with nothing decided yet.
+    pub fn restore(stored: StoredState) -> (Self, Vec<Change>) {
+        let StoredState { schedules, jobs, installed_bundles } = stored;
+        let schedules = schedules.into_iter().map(|schedule| Change::Schedule { before: None, after: Some(Arc::new(schedule)) });
+        let jobs = jobs.into_iter().map(|job| Change::Job { before: None, after: Some(Arc::new(job)) });
+        let bundles = installed_bundles.into_iter().map(|name| Change::BundleInstalled { name });
+        let changes: Vec<Change> = schedules.chain(jobs).chain(bundles).collect();
+        let mut state = Self::default();
+        changes.iter().for_each(|change| state.apply(change));
+        (state, changes)
+    }
+}
+
+impl Step<'_> {
+    /// After a restart: jobs that were running are over, waiting ones wait again, missed fires are dealt with.
+    pub fn recover(&mut self) {
+        let running: Vec<Arc<Job>> = self.state.jobs.values().filter(|job| job.state == JobState::Running).cloned().collect();
+        for job in running {
+            let mut next = Job::clone(&job);
+            if let Some(index) = next.running_task() {
+                let task = &mut next.tasks[index];
+                task.state = JobState::Failed;
+                task.outcome = Some(Outcome::Unknown);
+                task.retry_at = None;
+                task.finished_at = Some(self.now);
+                task.error_message =
+                    Some("the service ended while this task ran; check on the target whether it was carried out".to_owned());
+            }
+            self.skip_rest(&mut next, "the service ended before this task");
+            let message = interrupted_message(job.started_at);
+            self.end_job(job, next, JobState::Failed, Some(Reason::Interrupted), Some(message));
+        }
+        self.catch_up_after_restart();
+        self.admit();
+    }
+
+    /// Installs a bundle's schedule, unless that was done at some time before.
+    pub fn install_bundle(&mut self, name: &str, input: ScheduleInput) {
+        if self.state.installed_bundles.contains(name) {
+            return;
+        }
+        let caller = Caller { subject: "system:bundles".to_owned(), request_id: None };
+        self.push(Change::BundleInstalled { name: name.to_owned() });
+        // An operator's schedule of the same id is left alone.
+        if let Err(error) = self.create_schedule(&caller, input) {
+            tracing::warn!(bundle = name, %error, "bundle not installed");
+        }
+    }
+
+    /// Removes jobs that ended longer ago than the retention time, oldest first, at most `limit`; true when more are left.
+    pub fn prune(&mut self, limit: usize) -> bool {
+        let before = self.now - self.rules.job_retention;
+        let mut old = self.state.ended.iter().take_while(|(ended, _)| *ended < before).map(|(_, id)| *id);
+        let pruned: Vec<JobId> = old.by_ref().take(limit).collect();
+        let more = old.next().is_some();
+        for id in &pruned {
+            let job = self.state.jobs.get(id).cloned();
+            self.push(Change::Job { before: job, after: None });
+        }
+        if !pruned.is_empty() {
+            self.audit.push(AuditEvent {
+                time: self.now,
+                actor: "system:retention".to_owned(),
+                action: "prune_jobs".to_owned(),
+                object: "jobs".to_owned(),
+                outcome: AuditOutcome::Succeeded,
+                request_id: None,
+                before: None,
+                after: None,
+                detail: Some(format!("{} jobs that ended before {before}", pruned.len())),
+            });
+        }
+        more
+    }
+
+    /// From now on nothing new starts; running jobs go on.
+    pub fn drain(&mut self) {
+        self.state.draining = true;
+    }
+}

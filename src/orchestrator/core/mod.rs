@@ -1,0 +1,181 @@
+//! The rules: what a command, a fire or the end of an attempt does to schedules and jobs.
+//!
+//! Everything here is a function of (state, input, now). A [`Step`] gathers the changes and effects of one batch and applies each
+//! change to the state at once, so that the next input of the batch sees it; if the batch cannot be committed, [`State::undo`]
+//! takes the changes back. No clock, no I/O, no randomness: time, ids and jitter are inputs.
+//!
+//! Invariants, checked by property tests after every input (`tests.rs`): a fire starts at most one job; a schedule has at most one
+//! active job; no task starts outside a window that binds; a terminal state is never left; undo restores the state exactly.
+
+mod commands;
+mod fires;
+mod lifecycle;
+mod runs;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+
+pub(super) use state::State;
+
+use crate::domain::audit::{AuditEvent, AuditOutcome};
+use crate::domain::catalog::Catalog;
+use crate::domain::ids::JobId;
+use crate::domain::job::{Job, JobState};
+use crate::domain::ports::{Change, IdSource, TaskCall};
+use crate::domain::principal::Caller;
+use crate::domain::schedule::Schedule;
+use crate::domain::time::{Timestamp, format_timestamp};
+
+/// The configured figures that the rules need.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// Most jobs that run at once, over all targets.
+    pub max_concurrent_jobs: usize,
+    /// Most schedules.
+    pub max_schedules: usize,
+    /// How long jobs are kept after their end.
+    pub job_retention: TimeDelta,
+    /// How late a fire may be and still count as on time.
+    pub misfire_grace: TimeDelta,
+    /// Targets and recipes.
+    pub catalog: Arc<Catalog>,
+}
+
+/// What has to be done outside once the changes are committed.
+#[derive(Debug, Clone)]
+pub(super) enum Effect {
+    /// Make this attempt.
+    StartAttempt(TaskCall),
+    /// Stop the attempt of this job that is under way.
+    StopAttempt(JobId),
+}
+
+/// One batch in the making.
+pub(super) struct Step<'a> {
+    pub state: &'a mut State,
+    pub rules: &'a Rules,
+    pub ids: &'a dyn IdSource,
+    pub now: Timestamp,
+    pub changes: Vec<Change>,
+    pub effects: Vec<Effect>,
+    pub audit: Vec<AuditEvent>,
+    /// How late the fires of this batch were.
+    pub lateness: Vec<TimeDelta>,
+}
+
+/// What a batch came to: to be committed, then performed and recorded.
+#[derive(Default)]
+pub(super) struct Decided {
+    pub changes: Vec<Change>,
+    pub effects: Vec<Effect>,
+    pub audit: Vec<AuditEvent>,
+    pub lateness: Vec<TimeDelta>,
+}
+
+impl<'a> Step<'a> {
+    pub fn new(state: &'a mut State, rules: &'a Rules, ids: &'a dyn IdSource, now: Timestamp) -> Self {
+        Self { state, rules, ids, now, changes: Vec::new(), effects: Vec::new(), audit: Vec::new(), lateness: Vec::new() }
+    }
+
+    /// Ends the batch.
+    pub fn decided(self) -> Decided {
+        Decided { changes: self.changes, effects: self.effects, audit: self.audit, lateness: self.lateness }
+    }
+
+    /// Decides one command so that it fails alone: what a refused one had begun is taken back.
+    pub fn alone<T, E>(&mut self, decide: impl FnOnce(&mut Self) -> Result<T, E>) -> Result<T, E> {
+        let marks = (self.changes.len(), self.effects.len(), self.audit.len());
+        let result = decide(self);
+        if result.is_err() {
+            let begun = self.changes.split_off(marks.0);
+            self.state.undo(&begun);
+            self.effects.truncate(marks.1);
+            self.audit.truncate(marks.2);
+        }
+        result
+    }
+
+    fn put_schedule(&mut self, before: Option<Arc<Schedule>>, after: Option<Schedule>) -> Option<Arc<Schedule>> {
+        let after = after.map(Arc::new);
+        self.push(Change::Schedule { before, after: after.clone() });
+        after
+    }
+
+    /// Changes a schedule's run state; not an edit.
+    fn put_run_state(&mut self, before: &Arc<Schedule>, change: impl FnOnce(&mut crate::domain::schedule::RunState)) {
+        let mut after = Schedule::clone(before);
+        change(&mut after.run);
+        if after.run != before.run {
+            self.put_schedule(Some(Arc::clone(before)), Some(after));
+        }
+    }
+
+    fn put_job(&mut self, before: Option<Arc<Job>>, after: Job) -> Arc<Job> {
+        let after = Arc::new(after);
+        if before.as_ref().is_none_or(|before| before.state != after.state) {
+            self.audit.push(job_transition(before.as_deref(), &after, self.now));
+        }
+        self.push(Change::Job { before, after: Some(Arc::clone(&after)) });
+        after
+    }
+
+    fn push(&mut self, change: Change) {
+        self.state.apply(&change);
+        self.changes.push(change);
+    }
+
+    /// Records a command that was carried out.
+    fn audit_command(&mut self, caller: &Caller, action: &str, object: String, before: Option<Value>, after: Option<Value>) {
+        let outcome = if before == after { AuditOutcome::Unchanged } else { AuditOutcome::Succeeded };
+        self.audit.push(AuditEvent {
+            time: self.now,
+            actor: caller.subject.clone(),
+            action: action.to_owned(),
+            object,
+            outcome,
+            request_id: caller.request_id.clone(),
+            before,
+            after,
+            detail: None,
+        });
+    }
+}
+
+/// A schedule as it stands in the audit trail.
+fn schedule_record(schedule: &Schedule) -> Value {
+    let mut document = schedule.definition.to_document();
+    document["id"] = json!(schedule.id);
+    document["cron_expression"] = json!(schedule.definition.cron);
+    document["version"] = json!(schedule.version);
+    document
+}
+
+fn job_transition(before: Option<&Job>, after: &Job, now: Timestamp) -> AuditEvent {
+    let record = |job: &Job| {
+        json!({
+            "state": job.state,
+            "reason": job.reason,
+            "schedule_id": job.schedule_id,
+            "trigger": job.trigger,
+            "scheduled_for": format_timestamp(job.scheduled_for),
+        })
+    };
+    let operator =
+        after.cancel_requested_by.as_ref().filter(|_| after.state == JobState::Cancelled).or(after.requested_by.as_ref());
+    AuditEvent {
+        time: now,
+        actor: operator.cloned().unwrap_or_else(|| "system:scheduler".to_owned()),
+        action: format!("job.{}", after.state.as_str().to_ascii_lowercase()),
+        object: format!("job/{}", after.id),
+        outcome: AuditOutcome::Succeeded,
+        request_id: None,
+        before: before.map(record),
+        after: Some(record(after)),
+        detail: after.error_message.clone(),
+    }
+}

@@ -1,0 +1,190 @@
+//! Schedules, jobs and the indices over them. Every index is a function of the entities, so applying a change is removing what
+//! was there before and adding what is there after, and undoing it is the reverse.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use crate::domain::ids::{JobId, ScheduleId};
+use crate::domain::job::{Job, JobState};
+use crate::domain::ports::{Change, TaskCall};
+use crate::domain::schedule::Schedule;
+use crate::domain::time::Timestamp;
+
+/// Something that has to be looked at when its time comes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::orchestrator) enum Due {
+    /// A running job's next attempt, or the end of a waiting job's window. Before fires: a job that ends makes room.
+    Job(JobId),
+    /// A schedule's next fire.
+    Fire(ScheduleId),
+}
+
+/// One target's waiting jobs, oldest fire first, and the number of its running ones.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct TargetQueue {
+    pub pending: BTreeSet<(Timestamp, JobId)>,
+    pub running: usize,
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(in crate::orchestrator) struct State {
+    pub(super) schedules: BTreeMap<ScheduleId, Arc<Schedule>>,
+    pub(super) jobs: BTreeMap<JobId, Arc<Job>>,
+    pub(super) installed_bundles: BTreeSet<String>,
+    pub(super) due: BTreeSet<(Timestamp, Due)>,
+    pub(super) active: HashMap<ScheduleId, JobId>,
+    /// Fires that have a job: `(schedule, scheduled_for)` is unique.
+    pub(super) fires: HashMap<(ScheduleId, Timestamp), JobId>,
+    pub(super) ended: BTreeSet<(Timestamp, JobId)>,
+    pub(super) queues: BTreeMap<String, TargetQueue>,
+    pub(super) running: usize,
+    /// Set at shutdown: nothing new starts.
+    pub(super) draining: bool,
+}
+
+impl State {
+    /// The earliest time at which something is due.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        let first = self.due.iter().find(|(_, due)| !self.draining || matches!(due, Due::Job(_)));
+        first.map(|(at, _)| *at)
+    }
+
+    /// All schedules.
+    pub fn schedules(&self) -> impl Iterator<Item = &Arc<Schedule>> {
+        self.schedules.values()
+    }
+
+    /// All jobs.
+    pub fn jobs(&self) -> impl Iterator<Item = &Arc<Job>> {
+        self.jobs.values()
+    }
+
+    /// True once nothing new is to start.
+    pub fn is_draining(&self) -> bool {
+        self.draining
+    }
+
+    /// The attempts that should be under way.
+    pub fn attempts_under_way(&self) -> impl Iterator<Item = TaskCall> {
+        self.jobs.values().filter(|job| job.state == JobState::Running).filter_map(|job| {
+            let index = job.running_task().filter(|&index| job.tasks[index].retry_at.is_none())?;
+            Some(job.task_call(index))
+        })
+    }
+
+    /// Jobs under way.
+    pub fn running_jobs(&self) -> usize {
+        self.running
+    }
+
+    pub fn apply(&mut self, change: &Change) {
+        match change {
+            Change::Schedule { before, after } => {
+                before.iter().for_each(|schedule| self.remove_schedule(schedule));
+                after.iter().for_each(|schedule| self.insert_schedule(schedule));
+            }
+            Change::Job { before, after } => {
+                before.iter().for_each(|job| self.remove_job(job));
+                after.iter().for_each(|job| self.insert_job(job));
+            }
+            Change::BundleInstalled { name } => {
+                self.installed_bundles.insert(name.clone());
+            }
+        }
+    }
+
+    /// Takes changes back that could not be committed.
+    pub fn undo(&mut self, changes: &[Change]) {
+        for change in changes.iter().rev() {
+            match change {
+                Change::Schedule { before, after } => {
+                    self.apply(&Change::Schedule { before: after.clone(), after: before.clone() })
+                }
+                Change::Job { before, after } => self.apply(&Change::Job { before: after.clone(), after: before.clone() }),
+                Change::BundleInstalled { name } => {
+                    self.installed_bundles.remove(name);
+                }
+            }
+        }
+    }
+
+    fn insert_schedule(&mut self, schedule: &Arc<Schedule>) {
+        if let Some(at) = schedule.run.next_run_at {
+            self.due.insert((at, Due::Fire(schedule.id.clone())));
+        }
+        self.schedules.insert(schedule.id.clone(), Arc::clone(schedule));
+    }
+
+    fn remove_schedule(&mut self, schedule: &Schedule) {
+        if let Some(at) = schedule.run.next_run_at {
+            self.due.remove(&(at, Due::Fire(schedule.id.clone())));
+        }
+        self.schedules.remove(&schedule.id);
+    }
+
+    fn insert_job(&mut self, job: &Arc<Job>) {
+        if let Some(at) = job_due(job) {
+            self.due.insert((at, Due::Job(job.id)));
+        }
+        match job.state {
+            JobState::Pending => {
+                self.queue(job).pending.insert((job.scheduled_for, job.id));
+            }
+            JobState::Running => {
+                self.queue(job).running += 1;
+                self.running += 1;
+            }
+            _ => {
+                self.ended.insert((ended_at(job), job.id));
+            }
+        }
+        if job.is_active() {
+            self.active.insert(job.schedule_id.clone(), job.id);
+        }
+        self.fires.insert((job.schedule_id.clone(), job.scheduled_for), job.id);
+        self.jobs.insert(job.id, Arc::clone(job));
+    }
+
+    fn remove_job(&mut self, job: &Job) {
+        if let Some(at) = job_due(job) {
+            self.due.remove(&(at, Due::Job(job.id)));
+        }
+        match job.state {
+            JobState::Pending => {
+                self.queue(job).pending.remove(&(job.scheduled_for, job.id));
+            }
+            JobState::Running => {
+                self.queue(job).running -= 1;
+                self.running -= 1;
+            }
+            _ => {
+                self.ended.remove(&(ended_at(job), job.id));
+            }
+        }
+        if self.queues.get(&job.definition.target).is_some_and(|queue| *queue == TargetQueue::default()) {
+            self.queues.remove(&job.definition.target);
+        }
+        if self.active.get(&job.schedule_id) == Some(&job.id) {
+            self.active.remove(&job.schedule_id);
+        }
+        self.fires.remove(&(job.schedule_id.clone(), job.scheduled_for));
+        self.jobs.remove(&job.id);
+    }
+
+    fn queue(&mut self, job: &Job) -> &mut TargetQueue {
+        self.queues.entry(job.definition.target.clone()).or_default()
+    }
+}
+
+/// When a job has to be looked at though nothing reports: its next attempt, or the end of the window in which it waits.
+fn job_due(job: &Job) -> Option<Timestamp> {
+    match job.state {
+        JobState::Pending => job.binding_window()?.closes_after(job.created_at),
+        JobState::Running => job.tasks.iter().find_map(|task| task.retry_at),
+        _ => None,
+    }
+}
+
+fn ended_at(job: &Job) -> Timestamp {
+    job.finished_at.unwrap_or(job.created_at)
+}

@@ -1,0 +1,166 @@
+//! A world in which the rules can be driven: a state, a clock that is a number, ids that count.
+
+mod edits;
+mod fires;
+mod properties;
+mod runs;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use chrono::TimeDelta;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{Decided, Effect, Rules, State, Step};
+use crate::domain::catalog::{Catalog, TargetCatalog};
+use crate::domain::ids::{JobId, ScheduleId};
+use crate::domain::job::{Job, JobState, Outcome, Reason};
+use crate::domain::ports::{AttemptReport, IdSource, TaskCall};
+use crate::domain::principal::Caller;
+use crate::domain::schedule::Schedule;
+use crate::domain::schedule_input;
+use crate::domain::time::Timestamp;
+use crate::orchestrator::error::CommandError;
+use crate::orchestrator::precondition::Precondition;
+
+pub(super) struct CountingIds(AtomicU64);
+
+impl IdSource for CountingIds {
+    fn new_uuid(&self, _now: Timestamp) -> Uuid {
+        Uuid::from_u128(u128::from(self.0.fetch_add(1, Ordering::Relaxed)))
+    }
+
+    fn unit_random(&self) -> f64 {
+        0.5
+    }
+}
+
+pub(super) struct World {
+    pub state: State,
+    pub rules: Rules,
+    pub ids: CountingIds,
+    pub now: Timestamp,
+    /// Attempts that were started and have not reported.
+    pub under_way: Vec<TaskCall>,
+    pub stops: Vec<JobId>,
+}
+
+pub(super) fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+impl World {
+    /// Two targets: `default` runs one job at a time, `wide` two; three jobs in all.
+    pub fn new(now: &str) -> Self {
+        let target = |max_concurrent_jobs| TargetCatalog { max_concurrent_jobs, ..TargetCatalog::default() };
+        let targets = BTreeMap::from([("default".to_owned(), target(1)), ("wide".to_owned(), target(2))]);
+        let rules = Rules {
+            max_concurrent_jobs: 3,
+            max_schedules: 10,
+            job_retention: TimeDelta::hours(24),
+            misfire_grace: TimeDelta::seconds(60),
+            catalog: Arc::new(Catalog::new(targets)),
+        };
+        let ids = CountingIds(AtomicU64::new(1));
+        Self { state: State::default(), rules, ids, now: at(now), under_way: Vec::new(), stops: Vec::new() }
+    }
+
+    /// Decides one thing and performs its effects.
+    pub fn decide<T>(&mut self, decide: impl FnOnce(&mut Step<'_>) -> T) -> T {
+        let mut step = Step::new(&mut self.state, &self.rules, &self.ids, self.now);
+        let result = decide(&mut step);
+        let decided = step.decided();
+        self.perform(decided);
+        result
+    }
+
+    pub fn perform(&mut self, decided: Decided) {
+        for effect in decided.effects {
+            match effect {
+                Effect::StartAttempt(call) => self.under_way.push(call),
+                Effect::StopAttempt(job) => self.stops.push(job),
+            }
+        }
+    }
+
+    pub fn create(&mut self, document: Value) -> Arc<Schedule> {
+        self.try_create(document).unwrap()
+    }
+
+    pub fn try_create(&mut self, document: Value) -> Result<Arc<Schedule>, CommandError> {
+        let input = schedule_input::parse(&document, &self.rules.catalog, self.now).map_err(CommandError::Invalid)?;
+        self.decide(|step| step.alone(|step| step.create_schedule(&operator(), input)))
+    }
+
+    pub fn patch(&mut self, name: &str, patch: Value) -> Result<Arc<Schedule>, CommandError> {
+        self.decide(|step| step.patch_schedule(&operator(), &id(name), &patch, &Precondition::None))
+    }
+
+    pub fn run(&mut self, name: &str, force: bool) -> Result<Arc<Job>, CommandError> {
+        self.decide(|step| step.run_schedule(&operator(), &id(name), force))
+    }
+
+    pub fn tick_at(&mut self, now: &str) {
+        self.now = at(now);
+        self.tick();
+    }
+
+    pub fn tick(&mut self) {
+        self.decide(|step| while step.tick(3) {});
+    }
+
+    /// The oldest attempt under way ends so.
+    pub fn report(&mut self, outcome: Outcome) -> TaskCall {
+        let call = self.under_way.remove(0);
+        self.report_on(&call, report(outcome));
+        self.tick();
+        call
+    }
+
+    pub fn report_on(&mut self, call: &TaskCall, report: AttemptReport) {
+        self.decide(|step| step.attempt_reported(call.job_id, call.task_index, call.attempt, report, 0.5));
+    }
+
+    pub fn schedule(&self, name: &str) -> Arc<Schedule> {
+        Arc::clone(&self.state.schedules[&id(name)])
+    }
+
+    /// Jobs in the order in which they were made.
+    pub fn jobs(&self) -> Vec<Arc<Job>> {
+        self.state.jobs.values().cloned().collect()
+    }
+
+    pub fn states(&self) -> Vec<(JobState, Option<Reason>)> {
+        self.jobs().iter().map(|job| (job.state, job.reason)).collect()
+    }
+
+    pub fn last_job(&self) -> Arc<Job> {
+        self.jobs().pop().unwrap()
+    }
+
+    pub fn task_states(&self) -> Vec<JobState> {
+        self.last_job().tasks.iter().map(|task| task.state).collect()
+    }
+}
+
+pub(super) fn operator() -> Caller {
+    Caller { subject: "operator".to_owned(), request_id: None }
+}
+
+pub(super) fn id(name: &str) -> ScheduleId {
+    ScheduleId::parse(name).unwrap()
+}
+
+pub(super) fn report(outcome: Outcome) -> AttemptReport {
+    let failed = outcome != Outcome::Succeeded;
+    AttemptReport {
+        outcome,
+        http_status: None,
+        error_message: failed.then(|| "it failed".to_owned()),
+        result_summary: None,
+        retry_after: None,
+        idempotent: false,
+    }
+}

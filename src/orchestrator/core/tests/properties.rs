@@ -1,0 +1,227 @@
+//! The invariants of the module's documentation, after every step of random histories.
+
+use std::collections::{HashMap, HashSet};
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::domain::ports::{Change, StoredState};
+
+#[derive(Debug, Clone)]
+enum Input {
+    Create { slot: u8, cron: u8, window: (u8, u8), enforce: bool, halt: bool, wide: bool, tasks: u8, skip: bool },
+    Patch { slot: u8, cron: u8, enabled: Option<bool> },
+    Delete { slot: u8 },
+    Run { slot: u8, force: bool },
+    Cancel { nth: u8 },
+    Advance { seconds: u32 },
+    StepBack { seconds: u16 },
+    Report { nth: u8, outcome: u8, idempotent: bool },
+    Stopped { nth: u8, sent: bool },
+    Prune,
+    Restart,
+    FailedCommit(Box<Input>),
+}
+
+fn input() -> impl Strategy<Value = Input> {
+    let slot = 0..5_u8;
+    let leaf = prop_oneof![
+        3 => (slot.clone(), 0..5_u8, (0..24_u8, 0..24_u8), any::<bool>(), any::<bool>(), any::<bool>(), 1..4_u8, any::<bool>())
+            .prop_map(|(slot, cron, window, enforce, halt, wide, tasks, skip)| Input::Create { slot, cron, window, enforce, halt, wide, tasks, skip }),
+        2 => (slot.clone(), 0..5_u8, any::<Option<bool>>()).prop_map(|(slot, cron, enabled)| Input::Patch { slot, cron, enabled }),
+        1 => slot.clone().prop_map(|slot| Input::Delete { slot }),
+        3 => (slot, any::<bool>()).prop_map(|(slot, force)| Input::Run { slot, force }),
+        2 => any::<u8>().prop_map(|nth| Input::Cancel { nth }),
+        6 => prop_oneof![0..30_u32, 0..7200_u32, 0..400_000_u32].prop_map(|seconds| Input::Advance { seconds }),
+        1 => any::<u16>().prop_map(|seconds| Input::StepBack { seconds }),
+        8 => (any::<u8>(), 0..4_u8, any::<bool>()).prop_map(|(nth, outcome, idempotent)| Input::Report { nth, outcome, idempotent }),
+        1 => (any::<u8>(), any::<bool>()).prop_map(|(nth, sent)| Input::Stopped { nth, sent }),
+        1 => Just(Input::Prune),
+        1 => Just(Input::Restart),
+    ];
+    prop_oneof![9 => leaf.clone(), 1 => leaf.prop_map(|input| Input::FailedCommit(Box::new(input)))]
+}
+
+const CRONS: [&str; 5] = ["*/10 * * * * *", "*/5 * * * *", "0 * * * *", "30 2 * * *", "0 0 1 1 *"];
+
+fn apply(world: &mut World, input: &Input) {
+    let slot_id = |slot: &u8| format!("s{slot}");
+    match input {
+        Input::Create { slot, cron, window, enforce, halt, wide, tasks, skip } => {
+            let document = json!({
+                "id": slot_id(slot), "name": "n", "cron_expression": CRONS[usize::from(*cron)],
+                "window_start_hour": window.0, "window_end_hour": window.1, "enforce_window": enforce, "halt_on_task_failure": halt,
+                "target": if *wide { "wide" } else { "default" }, "tasks": vec!["CUSTOM"; usize::from(*tasks)],
+                "misfire_policy": if *skip { "SKIP" } else { "RUN_ONCE" },
+            });
+            let _ = world.try_create(document);
+        }
+        Input::Patch { slot, cron, enabled } => {
+            let mut patch = json!({"cron_expression": CRONS[usize::from(*cron)]});
+            if let Some(enabled) = enabled {
+                patch["enabled"] = json!(enabled);
+            }
+            let _ = world.patch(&slot_id(slot), patch);
+        }
+        Input::Delete { slot } => {
+            let _ = world.decide(|step| step.delete_schedule(&operator(), &id(&slot_id(slot)), &Precondition::None));
+        }
+        Input::Run { slot, force } => {
+            let _ = world.run(&slot_id(slot), *force);
+        }
+        Input::Cancel { nth } => {
+            let active: Vec<JobId> = world.jobs().iter().filter(|job| job.is_active()).map(|job| job.id).collect();
+            if let Some(job) = active.get(usize::from(*nth) % active.len().max(1)) {
+                world.decide(|step| step.cancel_job(&operator(), *job)).unwrap();
+            }
+        }
+        Input::Advance { seconds } => {
+            world.now += TimeDelta::seconds(i64::from(*seconds));
+            world.tick();
+        }
+        Input::StepBack { seconds } => {
+            world.now -= TimeDelta::seconds(i64::from(*seconds));
+            world.decide(|step| step.rearm());
+        }
+        Input::Report { nth, outcome, idempotent } => {
+            if !world.under_way.is_empty() {
+                let call = world.under_way.remove(usize::from(*nth) % world.under_way.len());
+                let outcome = Outcome::ALL[usize::from(*outcome)];
+                world.report_on(&call, AttemptReport { idempotent: *idempotent, ..report(outcome) });
+            }
+        }
+        Input::Stopped { nth, sent } => {
+            if !world.stops.is_empty() {
+                let job = world.stops.remove(usize::from(*nth) % world.stops.len());
+                if let Some(position) = world.under_way.iter().position(|call| call.job_id == job) {
+                    let call = world.under_way.remove(position);
+                    world.decide(|step| step.attempt_stopped(call.job_id, call.task_index, call.attempt, *sent));
+                }
+            }
+        }
+        Input::Prune => {
+            world.decide(|step| step.prune(2));
+        }
+        Input::Restart => {
+            let stored = stored(&world.state);
+            world.state = State::restore(stored).0;
+            world.under_way.clear();
+            world.stops.clear();
+            world.decide(|step| step.recover());
+        }
+        Input::FailedCommit(input) => {
+            let before = (world.state.clone(), world.under_way.clone(), world.stops.clone(), world.now);
+            let mut changes: Vec<Change> = Vec::new();
+            // Everything that `apply` decides goes through `World::decide`; here the same is decided in a step that is undone.
+            let mut copy = World {
+                state: before.0.clone(),
+                rules: world.rules.clone(),
+                ids: CountingIds(AtomicU64::new(1 << 40)),
+                now: world.now,
+                under_way: before.1.clone(),
+                stops: before.2.clone(),
+            };
+            if !matches!(**input, Input::Restart) {
+                apply(&mut copy, input);
+                changes.extend(difference(&before.0, &copy.state));
+                copy.state.undo(&changes);
+                copy.state.draining = before.0.draining;
+                assert_eq!(copy.state, before.0, "undo restores the state exactly");
+            }
+        }
+    }
+}
+
+/// The changes that lead from one state to another.
+fn difference(from: &State, to: &State) -> Vec<Change> {
+    let mut changes = Vec::new();
+    for id in from.schedules.keys().chain(to.schedules.keys()).collect::<HashSet<_>>() {
+        let (before, after) = (from.schedules.get(id).cloned(), to.schedules.get(id).cloned());
+        if before != after {
+            changes.push(Change::Schedule { before, after });
+        }
+    }
+    for id in from.jobs.keys().chain(to.jobs.keys()).collect::<HashSet<_>>() {
+        let (before, after) = (from.jobs.get(id).cloned(), to.jobs.get(id).cloned());
+        if before != after {
+            changes.push(Change::Job { before, after });
+        }
+    }
+    changes
+}
+
+fn stored(state: &State) -> StoredState {
+    StoredState {
+        schedules: state.schedules.values().map(|schedule| Schedule::clone(schedule)).collect(),
+        jobs: state.jobs.values().map(|job| Job::clone(job)).collect(),
+        installed_bundles: state.installed_bundles.iter().cloned().collect(),
+    }
+}
+
+fn check(world: &World, seen: &mut HashMap<JobId, Arc<Job>>, started: &mut HashSet<(JobId, usize, u32)>) {
+    let state = &world.state;
+    let mut fires = HashSet::new();
+    let mut active = HashSet::new();
+    let mut running: HashMap<&str, usize> = HashMap::new();
+    for job in state.jobs.values() {
+        assert!(fires.insert((&job.schedule_id, job.scheduled_for)), "a fire starts at most one job");
+        if job.is_active() {
+            assert!(active.insert(&job.schedule_id), "a schedule has at most one active job");
+        }
+        if job.state == JobState::Running {
+            *running.entry(&job.definition.target).or_default() += 1;
+            let task = &job.tasks[job.running_task().expect("a running job has a running task")];
+            let under_way = world.under_way.iter().any(|call| call.job_id == job.id && call.attempt == task.attempts);
+            assert!(under_way || task.retry_at.is_some(), "a running job has an attempt under way or waits for one");
+        } else {
+            assert!(job.running_task().is_none(), "no task runs in a job that does not");
+        }
+        if job.state.is_terminal() {
+            assert!(job.finished_at.is_some());
+            assert!(job.tasks.iter().all(|task| task.state.is_terminal()), "the tasks of an ended job have ended");
+        }
+        if let Some(earlier) = seen.get(&job.id).filter(|earlier| earlier.state.is_terminal()) {
+            assert_eq!(earlier, job, "a terminal state is never left");
+        }
+        seen.insert(job.id, Arc::clone(job));
+    }
+    assert!(running.values().sum::<usize>() <= world.rules.max_concurrent_jobs);
+    for (target, count) in running {
+        assert!(count <= world.rules.catalog.max_concurrent_jobs(target), "a target runs no more jobs than it may");
+    }
+    for call in &world.under_way {
+        if started.insert((call.job_id, call.task_index, call.attempt))
+            && let Some(window) = state.jobs.get(&call.job_id).and_then(|job| job.binding_window())
+        {
+            assert!(window.contains(world.now), "no task starts outside a window that binds");
+        }
+    }
+    for schedule in state.schedules.values() {
+        match schedule.run.next_run_at {
+            None => assert!(!schedule.definition.enabled, "an enabled schedule has a next run"),
+            Some(next) => {
+                assert!(schedule.definition.enabled, "a disabled schedule has no next run");
+                let cron = &schedule.definition.cron;
+                assert_eq!(cron.next_after(next - TimeDelta::milliseconds(1)), Some(next), "the next run is a match");
+            }
+        }
+    }
+    let mut rebuilt = State::restore(stored(state)).0;
+    rebuilt.draining = state.draining;
+    assert_eq!(&rebuilt, state, "every index is a function of the entities");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(192))]
+
+    #[test]
+    fn the_invariants_hold_after_every_step(history in prop::collection::vec(input(), 1..60)) {
+        let mut world = World::new("2026-01-01T00:00:00Z");
+        let (mut seen, mut started) = (HashMap::new(), HashSet::new());
+        for input in &history {
+            apply(&mut world, input);
+            check(&world, &mut seen, &mut started);
+        }
+    }
+}

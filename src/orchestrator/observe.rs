@@ -1,0 +1,114 @@
+//! What committed changes mean for metrics and log.
+
+use crate::domain::job::{Job, JobState, JobTask};
+use crate::domain::ports::Change;
+use crate::domain::schedule::Schedule;
+use crate::domain::time::Timestamp;
+use crate::telemetry::Metrics;
+
+/// Counts and logs every committed change.
+pub(super) fn changes(metrics: &Metrics, changes: &[Change]) {
+    let mut pruned = 0;
+    for change in changes {
+        match change {
+            Change::Schedule { before, after } => schedule(metrics, before.as_deref(), after.as_deref()),
+            Change::Job { before, after: Some(after) } => job(metrics, before.as_deref(), after),
+            Change::Job { after: None, .. } => pruned += 1,
+            Change::BundleInstalled { name } => tracing::info!(bundle = %name, "bundle installed"),
+        }
+    }
+    if pruned > 0 {
+        metrics.jobs_pruned(pruned);
+        tracing::debug!(pruned, "jobs pruned");
+    }
+}
+
+fn schedule(metrics: &Metrics, before: Option<&Schedule>, after: Option<&Schedule>) {
+    match (before, after) {
+        (None, Some(created)) => {
+            metrics.schedule_created(created.definition.frequency.as_str());
+            tracing::info!(schedule_id = %created.id, by = %created.created_by, "schedule created");
+        }
+        (Some(deleted), None) => {
+            metrics.schedule_deleted();
+            tracing::info!(schedule_id = %deleted.id, "schedule deleted");
+        }
+        (Some(before), Some(after)) if before.version != after.version => {
+            tracing::info!(schedule_id = %after.id, version = after.version, by = %after.updated_by, "schedule changed");
+        }
+        _ => {}
+    }
+}
+
+fn job(metrics: &Metrics, before: Option<&Job>, after: &Job) {
+    if before.is_none() {
+        metrics.job_triggered(after.trigger.as_str());
+    }
+    for (index, task) in after.tasks.iter().enumerate() {
+        let earlier = before.map(|job| &job.tasks[index]);
+        if earlier.is_none_or(|earlier| earlier != task) {
+            self::task(metrics, after, earlier, task);
+        }
+    }
+    if before.is_some_and(|before| before.state == after.state) {
+        return;
+    }
+    let reason = after.reason.map_or("TASK_FAILED", |reason| reason.as_str());
+    match after.state {
+        JobState::Pending | JobState::Running => {}
+        JobState::Succeeded => metrics.job_succeeded(),
+        JobState::Failed => metrics.job_failed(reason),
+        JobState::Cancelled => metrics.job_cancelled(reason),
+        JobState::Skipped => metrics.job_skipped(reason),
+    }
+    if let (Some(started), Some(finished)) = (after.started_at, after.finished_at) {
+        metrics.job_duration(seconds(started, finished));
+    }
+    log_job(after);
+}
+
+fn log_job(job: &Job) {
+    let (job_id, schedule_id, trigger) = (job.id, &job.schedule_id, job.trigger);
+    let reason = job.reason.map(|reason| reason.as_str());
+    let message = job.error_message.as_deref();
+    match job.state {
+        JobState::Failed => tracing::error!(%job_id, %schedule_id, %trigger, reason, message, "job failed"),
+        JobState::Cancelled => tracing::warn!(%job_id, %schedule_id, %trigger, reason, message, "job cancelled"),
+        JobState::Skipped => tracing::info!(%job_id, %schedule_id, %trigger, reason, message, "job skipped"),
+        JobState::Pending => tracing::info!(%job_id, %schedule_id, %trigger, "job waits"),
+        JobState::Running => tracing::info!(%job_id, %schedule_id, %trigger, "job started"),
+        JobState::Succeeded => tracing::info!(%job_id, %schedule_id, %trigger, duration_ms = job.duration_ms(), "job succeeded"),
+    }
+}
+
+fn task(metrics: &Metrics, job: &Job, before: Option<&JobTask>, after: &JobTask) {
+    let (job_id, task, task_type, attempt) = (job.id, &after.name, after.task_type, after.attempts);
+    if let Some(retry_at) = after.retry_at {
+        let message = after.error_message.as_deref();
+        tracing::warn!(%job_id, task, %task_type, attempt, %retry_at, message, "attempt failed; another one follows");
+    }
+    if before.is_some_and(|before| before.state == after.state) {
+        return;
+    }
+    match after.state {
+        JobState::Succeeded => {
+            metrics.task_succeeded(task_type.as_str());
+            tracing::info!(%job_id, task, %task_type, attempt, http_status = after.http_status, "task succeeded");
+        }
+        JobState::Failed => {
+            metrics.task_failed(task_type.as_str());
+            let outcome = after.outcome.map(|outcome| outcome.as_str());
+            let message = after.error_message.as_deref();
+            tracing::warn!(%job_id, task, %task_type, attempt, outcome, http_status = after.http_status, message, "task failed");
+        }
+        JobState::Running => tracing::debug!(%job_id, task, %task_type, attempt, "task started"),
+        JobState::Pending | JobState::Cancelled | JobState::Skipped => {}
+    }
+    if let (Some(started), Some(finished)) = (after.started_at, after.finished_at) {
+        metrics.task_duration(task_type.as_str(), seconds(started, finished));
+    }
+}
+
+fn seconds(start: Timestamp, end: Timestamp) -> f64 {
+    (end - start).as_seconds_f64().max(0.0)
+}

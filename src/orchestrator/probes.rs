@@ -1,0 +1,94 @@
+//! What the orchestrator says of its own health: whether the loop turns, and whether the store can be written.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+use async_trait::async_trait;
+use parking_lot::RwLock;
+
+use super::handle::OrchestratorHandle;
+use crate::domain::health::{HealthSignal, HealthStatus};
+use crate::domain::ports::HealthProbe;
+use crate::domain::time::Timestamp;
+
+/// The heartbeat comes every second; a loop that has not turned for this long is stuck.
+const LONGEST_PAUSE_MS: i64 = 10_000;
+
+/// What the actor leaves for the probes to read.
+#[derive(Debug, Default)]
+pub(super) struct ActorStatus {
+    loaded: AtomicBool,
+    last_turn_ms: AtomicI64,
+    store_fault: RwLock<Option<String>>,
+}
+
+impl ActorStatus {
+    pub fn set_loaded(&self) {
+        self.loaded.store(true, Ordering::Release);
+    }
+
+    pub fn is_loaded(&self) -> bool {
+        self.loaded.load(Ordering::Acquire)
+    }
+
+    pub fn turned(&self, now: Timestamp) {
+        self.last_turn_ms.store(now.timestamp_millis(), Ordering::Relaxed);
+    }
+
+    pub fn set_store_fault(&self, fault: Option<String>) {
+        // Most commits succeed: look before taking the lock for writing.
+        if fault.is_some() || self.store_fault.read().is_some() {
+            *self.store_fault.write() = fault;
+        }
+    }
+
+    pub fn store_fault(&self) -> Option<String> {
+        self.store_fault.read().clone()
+    }
+}
+
+/// Whether the loop turns.
+pub struct OrchestratorProbe(pub OrchestratorHandle);
+
+#[async_trait]
+impl HealthProbe for OrchestratorProbe {
+    async fn check(&self) -> HealthSignal {
+        let handle = &self.0;
+        let capacity = handle.mailbox.max_capacity();
+        let depth = handle.mailbox_depth();
+        let counts = handle.view.counts(handle.clock.now());
+        let pause = handle.clock.now().timestamp_millis() - handle.status.last_turn_ms.load(Ordering::Relaxed);
+        let signal = if !handle.is_ready() {
+            HealthSignal::new(HealthStatus::Degraded, "loading the store, or shutting down")
+        } else if pause > LONGEST_PAUSE_MS {
+            HealthSignal::new(HealthStatus::Unhealthy, format!("the loop has not turned for {} s", pause / 1000))
+        } else if depth * 10 > capacity * 8 {
+            HealthSignal::new(HealthStatus::Degraded, "the mailbox is nearly full: more commands come in than can be committed")
+        } else {
+            HealthSignal::new(HealthStatus::Healthy, "schedules fire and commands are taken")
+        };
+        signal
+            .with_detail("mailbox_depth", depth)
+            .with_detail("mailbox_capacity", capacity)
+            .with_detail("pending_jobs", counts.pending_jobs)
+            .with_detail("running_jobs", counts.running_jobs)
+    }
+}
+
+/// Whether the store could be written last time.
+pub struct StoreProbe(pub OrchestratorHandle);
+
+#[async_trait]
+impl HealthProbe for StoreProbe {
+    async fn check(&self) -> HealthSignal {
+        match self.0.status.store_fault() {
+            Some(fault) => HealthSignal::new(
+                HealthStatus::Unhealthy,
+                format!("cannot be written; nothing is started or changed until it can: {fault}"),
+            ),
+            None => HealthSignal::new(HealthStatus::Healthy, "can be written"),
+        }
+    }
+}
+
+pub(super) type SharedStatus = Arc<ActorStatus>;

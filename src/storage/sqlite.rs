@@ -1,0 +1,407 @@
+//! Keeps everything in one SQLite file: WAL, `synchronous=FULL`, one writer.
+//!
+//! A commit is one transaction with a fixed number of statements, whatever the number of changes: the rows go in as one JSON array,
+//! so a batch of hundreds costs little more than one row. Of several changes to one entity only the last is written.
+
+use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Sqlite, Transaction};
+
+use crate::domain::job::Job;
+use crate::domain::ports::{Change, Store, StoreError, StoredState};
+use crate::domain::schedule::Schedule;
+
+/// Why a database cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The folder or the lock file cannot be made.
+    #[error("{} cannot be made", path.display())]
+    Create {
+        /// What was to be made.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Another process has the database open.
+    #[error("{} is in use by another process", .0.display())]
+    InUse(PathBuf),
+    /// The file was written by a newer version.
+    #[error("{} was written by a newer version of themis-maintenance (schema {version}); use that version, or another file", path.display())]
+    Newer {
+        /// The database.
+        path: PathBuf,
+        /// Its schema's version.
+        version: i64,
+    },
+    /// SQLite says no.
+    #[error("{} cannot be opened as a database", path.display())]
+    Database {
+        /// The database.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// The schema cannot be brought up to date.
+    #[error("the schema of {} cannot be brought up to date", path.display())]
+    Migrate {
+        /// The database.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: sqlx::migrate::MigrateError,
+    },
+}
+
+/// A store in a SQLite file.
+pub struct SqliteStore {
+    pool: SqlitePool,
+    /// Held for as long as the store lives: a second process finds it taken.
+    _lock: File,
+}
+
+impl SqliteStore {
+    /// Opens a database, makes it if it is not there, and brings its schema up to date.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub async fn open(path: &Path) -> Result<Self, OpenError> {
+        let lock = lock(path)?;
+        let database = |source| OpenError::Database { path: path.to_owned(), source };
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full);
+        // One connection: there is one writer, and everything is read once, at the start.
+        let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.map_err(database)?;
+        sqlx::migrate!("src/storage/migrations").run(&pool).await.map_err(|source| match source {
+            sqlx::migrate::MigrateError::VersionMissing(version) => OpenError::Newer { path: path.to_owned(), version },
+            source => OpenError::Migrate { path: path.to_owned(), source },
+        })?;
+        Ok(Self { pool, _lock: lock })
+    }
+
+    async fn write(&self, transaction: &mut Transaction<'_, Sqlite>, changes: &[Change]) -> Result<(), sqlx::Error> {
+        let rows = Rows::of(changes).map_err(|error| sqlx::Error::Encode(error.into()))?;
+        for (statement, rows) in [
+            ("DELETE FROM schedules WHERE id IN (SELECT value FROM json_each(?1))", &rows.deleted_schedules),
+            ("DELETE FROM jobs WHERE id IN (SELECT value FROM json_each(?1))", &rows.deleted_jobs),
+            (
+                "INSERT INTO schedules (id, version, body)
+                 SELECT value ->> 'id', value ->> 'version', value ->> 'body' FROM json_each(?1) WHERE true
+                 ON CONFLICT (id) DO UPDATE SET version = excluded.version, body = excluded.body",
+                &rows.schedules,
+            ),
+            (
+                "INSERT INTO jobs (id, schedule_id, scheduled_for, state, body)
+                 SELECT value ->> 'id', value ->> 'schedule_id', value ->> 'scheduled_for', value ->> 'state', value ->> 'body'
+                 FROM json_each(?1) WHERE true
+                 ON CONFLICT (id) DO UPDATE SET state = excluded.state, body = excluded.body",
+                &rows.jobs,
+            ),
+            ("INSERT OR IGNORE INTO installed_bundles (name) SELECT value FROM json_each(?1)", &rows.bundles),
+        ] {
+            if let Some(rows) = rows {
+                sqlx::query(statement).bind(rows).execute(&mut **transaction).await?;
+            }
+        }
+        if changes.is_empty() {
+            sqlx::query("UPDATE write_check SET counts = counts + 1").execute(&mut **transaction).await?;
+        }
+        Ok(())
+    }
+
+    async fn read<T: DeserializeOwned>(&self, table: &str) -> Result<Vec<T>, sqlx::Error> {
+        let query = match table {
+            "jobs" => "SELECT id, body FROM jobs",
+            _ => "SELECT id, body FROM schedules",
+        };
+        let rows: Vec<(String, String)> = sqlx::query_as(query).fetch_all(&self.pool).await?;
+        let mut entities = Vec::with_capacity(rows.len());
+        for (id, body) in rows {
+            match serde_json::from_str(&body) {
+                Ok(entity) => entities.push(entity),
+                Err(error) => {
+                    tracing::error!(table, %id, %error, "a damaged row is set aside");
+                    self.set_aside(table, &id, &body, &error.to_string()).await?;
+                }
+            }
+        }
+        Ok(entities)
+    }
+
+    async fn set_aside(&self, table: &str, id: &str, body: &str, error: &str) -> Result<(), sqlx::Error> {
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query("INSERT OR REPLACE INTO damaged_rows (source, id, error, body) VALUES (?1, ?2, ?3, ?4)")
+            .bind(table)
+            .bind(id)
+            .bind(error)
+            .bind(body)
+            .execute(&mut *transaction)
+            .await?;
+        let delete = if table == "jobs" { "DELETE FROM jobs WHERE id = ?1" } else { "DELETE FROM schedules WHERE id = ?1" };
+        sqlx::query(delete).bind(id).execute(&mut *transaction).await?;
+        transaction.commit().await
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn load(&self) -> Result<StoredState, StoreError> {
+        let load = async {
+            let bundles: Vec<(String,)> = sqlx::query_as("SELECT name FROM installed_bundles").fetch_all(&self.pool).await?;
+            Ok(StoredState {
+                schedules: self.read::<Schedule>("schedules").await?,
+                jobs: self.read::<Job>("jobs").await?,
+                installed_bundles: bundles.into_iter().map(|(name,)| name).collect(),
+            })
+        };
+        load.await.map_err(|error: sqlx::Error| StoreError::NotApplied(error.to_string()))
+    }
+
+    async fn commit(&self, changes: &[Change]) -> Result<(), StoreError> {
+        let not_applied = |error: sqlx::Error| StoreError::NotApplied(error.to_string());
+        let mut transaction = self.pool.begin().await.map_err(not_applied)?;
+        self.write(&mut transaction, changes).await.map_err(not_applied)?;
+        // From here on a failure does not tell whether the transaction is in the file.
+        transaction.commit().await.map_err(|error| StoreError::PerhapsApplied(error.to_string()))
+    }
+
+    async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+/// What a commit writes, as JSON arrays; `None` where there is nothing.
+struct Rows {
+    schedules: Option<String>,
+    deleted_schedules: Option<String>,
+    jobs: Option<String>,
+    deleted_jobs: Option<String>,
+    bundles: Option<String>,
+}
+
+#[derive(Serialize)]
+struct ScheduleRow<'a> {
+    id: &'a str,
+    version: u64,
+    body: String,
+}
+
+#[derive(Serialize)]
+struct JobRow<'a> {
+    id: String,
+    schedule_id: &'a str,
+    scheduled_for: i64,
+    state: &'a str,
+    body: String,
+}
+
+impl Rows {
+    fn of(changes: &[Change]) -> Result<Self, serde_json::Error> {
+        let (mut schedules, mut jobs, mut bundles) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        for change in changes {
+            match change {
+                Change::Schedule { before, after } => {
+                    for schedule in before.iter().chain(after) {
+                        schedules.insert(schedule.id.as_str(), after.as_deref());
+                    }
+                }
+                Change::Job { before, after } => {
+                    for job in before.iter().chain(after) {
+                        jobs.insert(job.id, after.as_deref());
+                    }
+                }
+                Change::BundleInstalled { name } => bundles.push(name.as_str()),
+            }
+        }
+        let schedule_rows: Vec<ScheduleRow<'_>> =
+            schedules.values().flatten().map(|schedule| schedule_row(schedule)).collect::<Result<_, _>>()?;
+        let job_rows: Vec<JobRow<'_>> = jobs.values().flatten().map(|job| job_row(job)).collect::<Result<_, _>>()?;
+        let deleted_schedules: Vec<&str> = schedules.iter().filter(|(_, after)| after.is_none()).map(|(id, _)| *id).collect();
+        let deleted_jobs: Vec<String> = jobs.iter().filter(|(_, after)| after.is_none()).map(|(id, _)| id.to_string()).collect();
+        Ok(Self {
+            schedules: array(&schedule_rows)?,
+            deleted_schedules: array(&deleted_schedules)?,
+            jobs: array(&job_rows)?,
+            deleted_jobs: array(&deleted_jobs)?,
+            bundles: array(&bundles)?,
+        })
+    }
+}
+
+fn schedule_row(schedule: &Schedule) -> Result<ScheduleRow<'_>, serde_json::Error> {
+    Ok(ScheduleRow { id: schedule.id.as_str(), version: schedule.version, body: serde_json::to_string(schedule)? })
+}
+
+fn job_row(job: &Job) -> Result<JobRow<'_>, serde_json::Error> {
+    Ok(JobRow {
+        id: job.id.to_string(),
+        schedule_id: job.schedule_id.as_str(),
+        scheduled_for: job.scheduled_for.timestamp_millis(),
+        state: job.state.as_str(),
+        body: serde_json::to_string(job)?,
+    })
+}
+
+fn array<T: Serialize>(rows: &[T]) -> Result<Option<String>, serde_json::Error> {
+    if rows.is_empty() { Ok(None) } else { serde_json::to_string(rows).map(Some) }
+}
+
+/// Takes the lock file beside the database, so that one process owns it.
+fn lock(path: &Path) -> Result<File, OpenError> {
+    let create = |path: &Path, source| OpenError::Create { path: path.to_owned(), source };
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder).map_err(|source| create(folder, source))?;
+    }
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let lock_path = PathBuf::from(name);
+    let file = File::create(&lock_path).map_err(|source| create(&lock_path, source))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_owned())),
+        Err(TryLockError::Error(source)) => Err(create(&lock_path, source)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::catalog::{Catalog, TargetCatalog};
+    use crate::domain::ids::{JobId, ScheduleId};
+    use crate::domain::job::{JobState, Trigger};
+    use crate::domain::schedule::RunState;
+    use crate::domain::schedule_input;
+    use crate::domain::time::Timestamp;
+    use serde_json::json;
+    use std::sync::Arc;
+    use uuid::Uuid;
+
+    fn now() -> Timestamp {
+        "2026-01-01T00:00:00.123Z".parse().unwrap()
+    }
+
+    fn schedule(id: &str) -> Schedule {
+        let catalog = Catalog::new([("default".to_owned(), TargetCatalog::default())].into());
+        let document = json!({"name":"N","cron_expression":"0 2 * * *","tasks":["CUSTOM",{"task_type":"CACHE_WARM","parameters":{"a":[1.5,null]}}]});
+        Schedule {
+            id: ScheduleId::parse(id).unwrap(),
+            definition: Arc::new(schedule_input::parse(&document, &catalog, now()).unwrap().definition),
+            version: 1,
+            created_at: now(),
+            updated_at: now(),
+            created_by: "somebody".into(),
+            updated_by: "somebody".into(),
+            run: RunState { next_run_at: Some(now()), ..RunState::default() },
+        }
+    }
+
+    fn job(number: u128, schedule: &Schedule) -> Job {
+        Job {
+            id: JobId(Uuid::from_u128(number)),
+            schedule_id: schedule.id.clone(),
+            definition: Arc::clone(&schedule.definition),
+            trigger: Trigger::Cron,
+            scheduled_for: now(),
+            state: JobState::Pending,
+            reason: None,
+            error_message: None,
+            requested_by: None,
+            forced: false,
+            created_at: now(),
+            started_at: None,
+            finished_at: None,
+            cancel_requested_by: None,
+            tasks: Vec::new(),
+        }
+    }
+
+    fn put(schedule: &Schedule) -> Change {
+        Change::Schedule { before: None, after: Some(Arc::new(schedule.clone())) }
+    }
+
+    fn put_job(job: &Job) -> Change {
+        Change::Job { before: None, after: Some(Arc::new(job.clone())) }
+    }
+
+    #[tokio::test]
+    async fn what_was_committed_is_loaded_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("below/maintenance.db");
+        let store = SqliteStore::open(&path).await.unwrap();
+        let (a, b) = (schedule("a"), schedule("b"));
+        let edited = Schedule { version: 2, ..a.clone() };
+        let edit = Change::Schedule { before: Some(Arc::new(a.clone())), after: Some(Arc::new(edited.clone())) };
+        let delete = Change::Schedule { before: Some(Arc::new(b.clone())), after: None };
+        let bundle = Change::BundleInstalled { name: "daily".into() };
+        store.commit(&[put(&a), put(&b), edit, bundle, put_job(&job(1, &a))]).await.unwrap();
+        store.commit(&[delete]).await.unwrap();
+        store.commit(&[]).await.unwrap();
+        store.close().await;
+        drop(store);
+
+        let loaded = SqliteStore::open(&path).await.unwrap().load().await.unwrap();
+        assert_eq!(loaded.schedules, [edited]);
+        assert_eq!(loaded.jobs, [job(1, &a)]);
+        assert_eq!(loaded.installed_bundles, ["daily"]);
+    }
+
+    #[tokio::test]
+    async fn a_fire_has_one_job_whoever_writes() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("m.db")).await.unwrap();
+        let a = schedule("a");
+        store.commit(&[put_job(&job(1, &a))]).await.unwrap();
+        let error = store.commit(&[put(&a), put_job(&job(2, &a))]).await.unwrap_err();
+        assert!(matches!(error, StoreError::NotApplied(_)), "{error}");
+        let loaded = store.load().await.unwrap();
+        assert_eq!((loaded.jobs.len(), loaded.schedules.len()), (1, 0), "none of the refused batch is there");
+    }
+
+    #[tokio::test]
+    async fn a_second_process_finds_the_file_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("m.db");
+        let _store = SqliteStore::open(&path).await.unwrap();
+        assert!(matches!(SqliteStore::open(&path).await, Err(OpenError::InUse(_))));
+    }
+
+    #[tokio::test]
+    async fn a_newer_schema_and_a_file_that_is_no_database_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("m.db");
+        let store = SqliteStore::open(&path).await.unwrap();
+        sqlx::query("INSERT INTO _sqlx_migrations VALUES (9000, 'later', CURRENT_TIMESTAMP, true, x'00', 0)")
+            .execute(&store.pool)
+            .await
+            .unwrap();
+        store.close().await;
+        drop(store);
+        assert!(matches!(SqliteStore::open(&path).await, Err(OpenError::Newer { version: 9000, .. })));
+        let text = folder.path().join("text");
+        std::fs::write(&text, "this is no database, whatever it is called, and it is long enough to be one").unwrap();
+        assert!(matches!(SqliteStore::open(&text).await, Err(OpenError::Database { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_damaged_row_is_set_aside_and_the_rest_loads() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("m.db")).await.unwrap();
+        store.commit(&[put(&schedule("a")), put(&schedule("b"))]).await.unwrap();
+        sqlx::query("UPDATE schedules SET body = '{\"half\":' WHERE id = 'a'").execute(&store.pool).await.unwrap();
+        assert_eq!(store.load().await.unwrap().schedules, [schedule("b")]);
+        let (kept,): (i64,) =
+            sqlx::query_as("SELECT count(*) FROM damaged_rows WHERE id = 'a'").fetch_one(&store.pool).await.unwrap();
+        assert_eq!(kept, 1);
+        assert_eq!(store.load().await.unwrap().schedules.len(), 1);
+    }
+}

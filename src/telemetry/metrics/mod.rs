@@ -1,0 +1,246 @@
+//! The metrics of one running service.
+//!
+//! Each [`Metrics`] has a recorder of its own and installs nothing globally, so that several services run side by side in one
+//! process, as tests do. All series of the closed label sets are registered by the constructor and are at zero from then on.
+
+mod catalogue;
+mod exposition;
+mod family;
+mod labels;
+
+use std::sync::Arc;
+
+use metrics::{Counter, Gauge, Histogram, Recorder};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+
+use catalogue::{Kind, RECORDED};
+use family::Family;
+pub use labels::LabelSets;
+
+/// The `reason` of a failed job that has none: it ran to its end, and a task of it failed.
+pub const TASK_FAILED: &str = "TASK_FAILED";
+
+/// Methods that keep their name as a label; a client can send any word as a method.
+const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+
+/// Records what happens and renders it for Prometheus. Cheap to clone; all clones are one.
+#[derive(Clone)]
+pub struct Metrics {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    handle: PrometheusHandle,
+    schedules: Family<Gauge>,
+    schedules_created: Family<Counter>,
+    schedules_deleted: Counter,
+    jobs_triggered: Family<Counter>,
+    jobs_succeeded: Counter,
+    jobs_failed: Family<Counter>,
+    jobs_cancelled: Family<Counter>,
+    jobs_skipped: Family<Counter>,
+    jobs_active: Family<Gauge>,
+    job_duration: Histogram,
+    tasks_succeeded: Family<Counter>,
+    tasks_failed: Family<Counter>,
+    task_duration: Family<Histogram>,
+    fire_lateness: Histogram,
+    jobs_pruned: Counter,
+    module_status: Family<Gauge>,
+    target_requests: Family<Counter>,
+    store_commit: Histogram,
+    mailbox_depth: Gauge,
+    http_requests: Family<Counter>,
+    http_duration: Family<Histogram>,
+}
+
+impl Metrics {
+    /// A recorder that has every series of these label sets at zero; health modules begin as unknown.
+    pub fn new(labels: LabelSets) -> Self {
+        let LabelSets { frequencies, triggers, reasons, task_types, targets, outcomes, modules, http_routes } = labels;
+        let recorder = &Arc::new(build_recorder());
+        let failed_reasons: Vec<&str> = reasons.iter().copied().chain([TASK_FAILED]).collect();
+        let inner = Inner {
+            handle: recorder.handle(),
+            schedules: Family::with_values(&catalogue::SCHEDULES, recorder, &["true", "false"]),
+            schedules_created: Family::with_values(&catalogue::SCHEDULES_CREATED, recorder, &frequencies),
+            schedules_deleted: Family::new(&catalogue::SCHEDULES_DELETED, recorder).get(&[]),
+            jobs_triggered: Family::with_values(&catalogue::JOBS_TRIGGERED, recorder, &triggers),
+            jobs_succeeded: Family::new(&catalogue::JOBS_SUCCEEDED, recorder).get(&[]),
+            jobs_failed: Family::with_values(&catalogue::JOBS_FAILED, recorder, &failed_reasons),
+            jobs_cancelled: Family::with_values(&catalogue::JOBS_CANCELLED, recorder, &reasons),
+            jobs_skipped: Family::with_values(&catalogue::JOBS_SKIPPED, recorder, &reasons),
+            jobs_active: Family::with_values(&catalogue::JOBS_ACTIVE, recorder, &["PENDING", "RUNNING"]),
+            job_duration: Family::new(&catalogue::JOB_DURATION, recorder).get(&[]),
+            tasks_succeeded: Family::with_values(&catalogue::TASKS_SUCCEEDED, recorder, &task_types),
+            tasks_failed: Family::with_values(&catalogue::TASKS_FAILED, recorder, &task_types),
+            task_duration: Family::with_values(&catalogue::TASK_DURATION, recorder, &task_types),
+            fire_lateness: Family::new(&catalogue::FIRE_LATENESS, recorder).get(&[]),
+            jobs_pruned: Family::new(&catalogue::JOBS_PRUNED, recorder).get(&[]),
+            module_status: Family::new(&catalogue::MODULE_STATUS, recorder),
+            target_requests: Family::new(&catalogue::TARGET_REQUESTS, recorder),
+            store_commit: Family::new(&catalogue::STORE_COMMIT, recorder).get(&[]),
+            mailbox_depth: Family::new(&catalogue::MAILBOX_DEPTH, recorder).get(&[]),
+            http_requests: Family::new(&catalogue::HTTP_REQUESTS, recorder),
+            http_duration: Family::new(&catalogue::HTTP_DURATION, recorder),
+        };
+        for module in &modules {
+            inner.module_status.get(&[module]).set(-1.0);
+        }
+        for target in &targets {
+            for outcome in &outcomes {
+                inner.target_requests.ensure(&[target, outcome]);
+            }
+        }
+        for (method, route, status) in &http_routes {
+            let status = status.to_string();
+            inner.http_requests.ensure(&[method, route, &status]);
+            inner.http_duration.ensure(&[method, route, &status]);
+        }
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// A schedule was created.
+    pub fn schedule_created(&self, frequency: &str) {
+        self.inner.schedules_created.get(&[frequency]).increment(1);
+    }
+
+    /// A schedule was deleted.
+    pub fn schedule_deleted(&self) {
+        self.inner.schedules_deleted.increment(1);
+    }
+
+    /// There are so many schedules now.
+    pub fn set_schedules(&self, enabled: usize, disabled: usize) {
+        self.inner.schedules.get(&["true"]).set(enabled as f64);
+        self.inner.schedules.get(&["false"]).set(disabled as f64);
+    }
+
+    /// A job was made.
+    pub fn job_triggered(&self, trigger: &str) {
+        self.inner.jobs_triggered.get(&[trigger]).increment(1);
+    }
+
+    /// A job ended SUCCEEDED.
+    pub fn job_succeeded(&self) {
+        self.inner.jobs_succeeded.increment(1);
+    }
+
+    /// A job ended FAILED; [`TASK_FAILED`] for a job without a reason.
+    pub fn job_failed(&self, reason: &str) {
+        self.inner.jobs_failed.get(&[reason]).increment(1);
+    }
+
+    /// A job ended CANCELLED.
+    pub fn job_cancelled(&self, reason: &str) {
+        self.inner.jobs_cancelled.get(&[reason]).increment(1);
+    }
+
+    /// A job ended SKIPPED.
+    pub fn job_skipped(&self, reason: &str) {
+        self.inner.jobs_skipped.get(&[reason]).increment(1);
+    }
+
+    /// A job that ran took so long.
+    pub fn job_duration(&self, seconds: f64) {
+        self.inner.job_duration.record(seconds);
+    }
+
+    /// So many jobs wait and run now.
+    pub fn set_jobs_active(&self, pending: usize, running: usize) {
+        self.inner.jobs_active.get(&["PENDING"]).set(pending as f64);
+        self.inner.jobs_active.get(&["RUNNING"]).set(running as f64);
+    }
+
+    /// A task ended SUCCEEDED.
+    pub fn task_succeeded(&self, task_type: &str) {
+        self.inner.tasks_succeeded.get(&[task_type]).increment(1);
+    }
+
+    /// A task ended FAILED.
+    pub fn task_failed(&self, task_type: &str) {
+        self.inner.tasks_failed.get(&[task_type]).increment(1);
+    }
+
+    /// A task that ran took so long.
+    pub fn task_duration(&self, task_type: &str, seconds: f64) {
+        self.inner.task_duration.get(&[task_type]).record(seconds);
+    }
+
+    /// A fire was handled so long after its time.
+    pub fn fire_lateness(&self, seconds: f64) {
+        self.inner.fire_lateness.record(seconds);
+    }
+
+    /// So many jobs were pruned.
+    pub fn jobs_pruned(&self, n: u64) {
+        self.inner.jobs_pruned.increment(n);
+    }
+
+    /// A module's last signal: 1 HEALTHY, 0.5 DEGRADED, 0 UNHEALTHY, -1 UNKNOWN.
+    pub fn set_module_status(&self, module: &str, status: f64) {
+        self.inner.module_status.get(&[module]).set(status);
+    }
+
+    /// An attempt on a target ended so.
+    pub fn target_request(&self, target: &str, outcome: &str) {
+        self.inner.target_requests.get(&[target, outcome]).increment(1);
+    }
+
+    /// A commit of the store took so long.
+    pub fn store_commit(&self, seconds: f64) {
+        self.inner.store_commit.record(seconds);
+    }
+
+    /// So many messages wait in the mailbox.
+    pub fn set_mailbox_depth(&self, n: usize) {
+        self.inner.mailbox_depth.set(n as f64);
+    }
+
+    /// A request was answered. `route` is the template that matched, never the path that was sent: a path would make a series for
+    /// every id. An unusual method becomes `OTHER`.
+    pub fn http_request(&self, method: &str, route: &str, status: u16, seconds: f64) {
+        let method = if METHODS.contains(&method) { method } else { "OTHER" };
+        let status = status.to_string();
+        self.inner.http_requests.get(&[method, route, &status]).increment(1);
+        self.inner.http_duration.get(&[method, route, &status]).record(seconds);
+    }
+
+    /// Everything in the Prometheus text format. `schedules` yields id, last success and next run of the schedules that exist now,
+    /// both in seconds since 1970: 0 where none has succeeded yet, `None` where none is due.
+    pub fn render<'a>(&self, schedules: impl Iterator<Item = (&'a str, f64, Option<f64>)>) -> String {
+        let mut output = self.inner.handle.render();
+        exposition::write_schedules(&mut output, schedules);
+        output
+    }
+
+    /// Moves samples that have come in since into their buckets. To be called every few seconds: without it and without a scrape
+    /// the samples pile up.
+    pub fn upkeep(&self) {
+        self.inner.handle.run_upkeep();
+    }
+}
+
+fn build_recorder() -> PrometheusRecorder {
+    let mut builder = PrometheusBuilder::new();
+    for metric in RECORDED {
+        if let Kind::Histogram(buckets) = metric.kind {
+            builder = builder
+                .set_buckets_for_metric(Matcher::Full(metric.name.to_owned()), buckets)
+                .expect("a histogram has buckets; the catalogue's test checks it");
+        }
+    }
+    let recorder = builder.build_recorder();
+    for metric in RECORDED {
+        let (name, unit, help) = (metric.name.into(), Some(metric.unit), metric.help.into());
+        match metric.kind {
+            Kind::Counter => recorder.describe_counter(name, unit, help),
+            Kind::Gauge => recorder.describe_gauge(name, unit, help),
+            Kind::Histogram(_) => recorder.describe_histogram(name, unit, help),
+        }
+    }
+    recorder
+}
+
+#[cfg(test)]
+mod tests;
