@@ -116,6 +116,7 @@ pub(super) fn target_settings(name: &str, target: &TargetConfig) -> TargetSettin
     TargetSettings {
         name: name.to_owned(),
         base_url: target.base_url.clone(),
+        token: target.token.clone(),
         token_file: target.token_file.clone(),
         connect_timeout: target.connect_timeout,
         requests_per_minute: target.requests_per_minute,
