@@ -46,7 +46,7 @@ async fn an_attempt_stopped_before_the_connection_stood_has_sent_nothing() {
 async fn the_target_is_asked_to_stop_by_the_handle() {
     let server = Server::start([Reply::json(200, json!({}))]).await;
     let bench = Bench::new(&server, cancellable("/jobs/{handle}"));
-    bench.trace.mark_sent();
+    bench.trace.sent_signal().set();
     bench.trace.set_handle(json!(7));
     bench.cancel().await;
     assert_eq!(server.lines(), ["DELETE /jobs/7"]);
@@ -61,23 +61,37 @@ async fn the_target_is_not_asked_without_a_recipe_or_the_handle_it_needs() {
         let bench = Bench::new(&server, recipe);
         bench.cancel().await;
         assert!(server.lines().is_empty(), "nothing had been sent");
-        bench.trace.mark_sent();
+        bench.trace.sent_signal().set();
         bench.cancel().await;
         assert_eq!(server.lines().len(), requests);
     }
+}
+
+/// Else a task could have another one's work stopped.
+#[tokio::test(start_paused = true)]
+async fn a_parameter_named_handle_is_not_the_handle() {
+    let server = Server::start([Reply::json(200, json!({}))]).await;
+    let mut bench = Bench::new(&server, cancellable("/jobs/{handle}"));
+    bench.task.spec.parameters.insert("handle".into(), json!("of another job"));
+    bench.trace.sent_signal().set();
+    bench.cancel().await;
+    assert!(server.lines().is_empty());
+    bench.trace.set_handle(json!("own"));
+    bench.cancel().await;
+    assert_eq!(server.lines(), ["DELETE /jobs/own"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn asking_to_stop_is_done_once_and_ends_after_ten_seconds() {
     let server = Server::start([Reply::json(503, json!({}))]).await;
     let bench = Bench::new(&server, cancellable("/stop"));
-    bench.trace.mark_sent();
+    bench.trace.sent_signal().set();
     bench.cancel().await;
     assert_eq!(server.lines().len(), 1);
 
     let server = Server::start([Reply::silence()]).await;
     let bench = Bench::new(&server, cancellable("/stop"));
-    bench.trace.mark_sent();
+    bench.trace.sent_signal().set();
     let (executor, task, trace) = (Arc::clone(&bench.executor), bench.task.clone(), Arc::clone(&bench.trace));
     let cancel = tokio::spawn(async move { executor.cancel(&task, &trace).await });
     server.requests_arrived(1).await;

@@ -148,6 +148,7 @@ fn recipe() -> Recipe {
     Recipe {
         call: call(Method::Post, "/index/rebuild", Body::Parameters),
         required_parameters: Vec::new(),
+        minimums: BTreeMap::new(),
         success: rule("/success", Test::Equals(json!(true))),
         verify: Vec::new(),
         poll: None,

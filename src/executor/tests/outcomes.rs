@@ -262,7 +262,7 @@ async fn nothing_is_sent_without_a_recipe_a_parameter_or_a_target() {
     let server = Server::start([success()]).await;
     let mut bench = Bench::new(&server, Recipe { required_parameters: vec!["table".into(), "mode".into()], ..recipe() });
     let report = bench.attempt().await;
-    assert_eq!((report.outcome, message(&report)), (Outcome::Permanent, "INDEX_REBUILD needs the parameter 'mode'"));
+    assert_eq!((report.outcome, message(&report)), (Outcome::Permanent, "parameter 'mode' is missing"));
     bench.task.spec.parameters.insert("mode".into(), Value::Null);
     assert_eq!(bench.attempt().await.outcome, Outcome::Permanent, "null counts as absent");
     bench.task.spec.parameters.insert("mode".into(), json!("fast"));

@@ -13,11 +13,11 @@ fn bench_with_token(server: &Server, token_file: &Path) -> Bench {
     Bench::with_settings(TargetSettings { token_file: Some(token_file.to_owned()), ..settings(&server.url("")) }, recipe())
 }
 
-/// Writes a token as if `age` ago, so that two writes differ however coarse the file system's clock is.
-fn write(path: &Path, token: &str, age: u64) {
+/// Writes a token and dates the file, so that two writes differ however coarse the file system's clock is.
+fn write(path: &Path, token: &str, seconds: u64) {
     std::fs::write(path, token).expect("written");
     let file = File::options().write(true).open(path).expect("opened");
-    file.set_times(FileTimes::new().set_modified(SystemTime::now() - Duration::from_secs(age))).expect("dated");
+    file.set_times(FileTimes::new().set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))).expect("dated");
 }
 
 #[tokio::test(start_paused = true)]
@@ -26,8 +26,8 @@ async fn the_token_is_trimmed_sent_and_read_again_when_the_file_changes() {
     let path = directory.path().join("token");
     let server = Server::start([Reply::json(200, json!({"success": true}))]).await;
     let bench = bench_with_token(&server, &path);
-    for (token, age) in [(" first\n", 30), ("secnd\r\n", 20), ("third", 10)] {
-        write(&path, token, age);
+    for (token, seconds) in [(" first\n", 30), ("secnd\r\n", 20), ("third", 10)] {
+        write(&path, token, seconds);
         for _ in 0..2 {
             assert_eq!(bench.attempt().await.outcome, Outcome::Succeeded);
             let expected = format!("Bearer {}", token.trim());
