@@ -13,15 +13,21 @@ pub struct Calls {
 }
 
 impl Calls {
-    /// Every call belongs to a committed attempt, and a task is called once for each of its attempts.
-    pub fn check(&mut self, sandbox: &Sandbox, jobs: &[Value]) {
-        for request in sandbox.requests().iter().filter(|request| request.sequence > self.seen_up_to) {
+    /// Takes in what the sandbox has recorded.
+    pub fn read(&mut self, sandbox: &Sandbox) {
+        let seen_up_to = self.seen_up_to;
+        for request in sandbox.requests().iter().filter(|request| request.sequence > seen_up_to) {
             self.seen_up_to = request.sequence;
             if request.path.starts_with("/maintenance/") {
                 let key = request.header("idempotency-key").expect("a key");
                 *self.by_key.entry(key.to_owned()).or_default() += 1;
             }
         }
+    }
+
+    /// Every call belongs to a committed attempt, and a task is called at most once for each of its attempts. `jobs` were read after
+    /// the calls.
+    pub fn check(&self, jobs: &[Value]) {
         let jobs: HashMap<&str, &Value> = jobs.iter().map(|job| (job["id"].as_str().expect("an id"), job)).collect();
         for (key, calls) in &self.by_key {
             let (id, index) = key.rsplit_once('-').expect("a job and a task");

@@ -14,6 +14,7 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use reqwest::StatusCode;
+use reqwest::header::HeaderMap;
 use serde_json::json;
 use themis_maintenance::sandbox::{Fault, FaultKind, Sandbox, SandboxConfig};
 use tokio::net::TcpListener;
@@ -61,16 +62,16 @@ async fn whatever_was_acknowledged_survives_being_killed_at_any_moment() {
             acknowledged += worker.check(&service, &mut trail).await;
         }
         trail.check_jobs(&jobs).await;
-        calls.check(&sandbox, &service.jobs().await);
+        calls.read(&sandbox);
+        calls.check(&service.jobs().await);
         if round == rounds {
             assert!(service.terminate().success(), "an end in order is exit code 0");
             break;
         }
         if random.random_ratio(1, 3) {
             sandbox.clear_faults();
-            let refusal =
-                FaultKind::Respond { status: StatusCode::SERVICE_UNAVAILABLE, body: json!({}), headers: Default::default() };
-            sandbox.script(Fault::new(refusal).on_path("/maintenance").times(2));
+            let (status, body) = (StatusCode::SERVICE_UNAVAILABLE, json!({}));
+            sandbox.script(Fault::times(2, "/maintenance", FaultKind::Status { status, body, headers: HeaderMap::new() }));
         }
         let running: Vec<_> = workers.drain(..).map(|worker| tokio::spawn(worker.work(service.client()))).collect();
         pause(&mut random, 250).await;

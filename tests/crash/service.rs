@@ -104,7 +104,7 @@ impl Drop for Service {
         let _ = self.child.wait();
         if std::thread::panicking() {
             let log = std::fs::read_to_string(&self.log).unwrap_or_default();
-            let lines: Vec<&str> = log.lines().collect();
+            let lines: Vec<&str> = log.lines().filter(|line| !line.contains("request served")).collect();
             report(&lines[lines.len().saturating_sub(40)..].join("\n"));
         }
     }

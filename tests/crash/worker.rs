@@ -38,6 +38,8 @@ pub struct Worker {
     schedules: BTreeMap<String, Option<Known>>,
     /// Jobs whose runs were acknowledged since the last check.
     jobs: Vec<String>,
+    /// Those of them that this client tried to cancel.
+    cancelled: Vec<String>,
     in_flight: Option<InFlight>,
     /// Requests that were acknowledged since the last check.
     acknowledged: Vec<String>,
@@ -51,6 +53,7 @@ impl Worker {
             counter: 0,
             schedules: BTreeMap::new(),
             jobs: Vec::new(),
+            cancelled: Vec::new(),
             in_flight: None,
             acknowledged: Vec::new(),
         }
@@ -149,7 +152,7 @@ impl Worker {
         let Some(id) = self.jobs.pop() else { return Some(()) };
         let request_id = self.request_id();
         let answer = client.send(Method::POST, &format!("/jobs/{id}/cancel"), &request_id, None).await;
-        self.jobs.insert(0, id);
+        self.cancelled.push(id);
         match answer? {
             (202, _) => self.acknowledged.push(request_id),
             (409, _) => {}
@@ -191,7 +194,7 @@ impl Worker {
         }
         // Nobody writes to them again.
         gone.iter().for_each(|id| drop(self.schedules.remove(id)));
-        for id in self.jobs.drain(..) {
+        for id in self.jobs.drain(..).chain(self.cancelled.drain(..)) {
             assert!(client.get(&format!("/jobs/{id}")).await.is_some(), "the job of an acknowledged run is gone: {id}");
         }
         for request_id in &self.acknowledged {
