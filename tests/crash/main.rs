@@ -5,6 +5,7 @@
 
 mod audit;
 mod calls;
+mod disk_full;
 mod files;
 mod service;
 mod worker;

@@ -30,10 +30,28 @@ pub struct Client {
 
 impl Service {
     pub fn spawn(files: &Files) -> Self {
+        Self::spawn_by(Command::new(env!("CARGO_BIN_EXE_themis-maintenance")), files)
+    }
+
+    /// With a limit on the length of files, beyond which writing fails as on a full disk.
+    pub fn spawn_with_small_files(files: &Files, blocks: u32) -> Self {
+        let mut shell = Command::new("sh");
+        let script = format!("trap '' XFSZ; ulimit -S -f {blocks}; exec \"$0\" \"$@\"");
+        shell.args(["-c", &script, env!("CARGO_BIN_EXE_themis-maintenance")]);
+        Self::spawn_by(shell, files)
+    }
+
+    /// Takes that limit away; false where the machine has no tool for it.
+    pub fn lift_limit(&self) -> bool {
+        let pid = self.child.id().to_string();
+        let lifted = Command::new("prlimit").args(["--pid", &pid, "--fsize=unlimited"]).status();
+        lifted.is_ok_and(|status| status.success())
+    }
+
+    fn spawn_by(mut command: Command, files: &Files) -> Self {
         let log = files.path("log");
         let stderr = File::create(&log).expect("a log file");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_themis-maintenance"));
-        command.arg("serve").env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
+        command.arg("serve").env_clear().envs(path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
         for file in files.configuration() {
             command.arg("--config").arg(file);
         }
@@ -88,6 +106,11 @@ impl Service {
         let mut found = complete.filter_map(|line| find_address(&line));
         found.next().map(|address| format!("http://{address}"))
     }
+}
+
+/// So that the shell finds its tools; nothing else of the environment is passed on.
+fn path() -> impl Iterator<Item = (&'static str, std::ffi::OsString)> {
+    std::env::var_os("PATH").into_iter().map(|path| ("PATH", path))
 }
 
 /// The address in the log line of a service that listens.
