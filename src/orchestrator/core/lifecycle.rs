@@ -15,7 +15,8 @@ use crate::domain::schedule_input::ScheduleInput;
 impl State {
     /// The state as it was stored, with nothing decided yet.
     pub fn restore(stored: StoredState) -> (Self, Vec<Change>) {
-        let StoredState { schedules, jobs, installed_bundles } = stored;
+        // The outbox and the damaged rows are no state that anything is decided by.
+        let StoredState { schedules, jobs, installed_bundles, audit_outbox: _, damaged_rows: _ } = stored;
         let schedules = schedules.into_iter().map(|schedule| Change::Schedule { before: None, after: Some(Arc::new(schedule)) });
         let jobs = jobs.into_iter().map(|job| Change::Job { before: None, after: Some(Arc::new(job)) });
         let bundles = installed_bundles.into_iter().map(|name| Change::BundleInstalled { name });
@@ -74,6 +75,7 @@ impl Step<'_> {
         }
         if !pruned.is_empty() {
             self.audit.push(AuditEvent {
+                event_id: self.ids.new_uuid(self.now),
                 time: self.now,
                 actor: "system:retention".to_owned(),
                 action: "prune_jobs".to_owned(),
@@ -86,10 +88,5 @@ impl Step<'_> {
             });
         }
         more
-    }
-
-    /// From now on nothing new starts; running jobs go on.
-    pub fn drain(&mut self) {
-        self.state.draining = true;
     }
 }

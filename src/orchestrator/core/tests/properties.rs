@@ -156,6 +156,7 @@ fn stored(state: &State) -> StoredState {
         schedules: state.schedules.values().map(|schedule| Schedule::clone(schedule)).collect(),
         jobs: state.jobs.values().map(|job| Job::clone(job)).collect(),
         installed_bundles: state.installed_bundles.iter().cloned().collect(),
+        ..StoredState::default()
     }
 }
 
