@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Sqlite, Transaction};
 
+use crate::domain::idempotency::{IdempotencyId, IdempotencyRecord};
 use crate::domain::job::Job;
 use crate::domain::ports::{Change, Store, StoreError, StoredState};
 use crate::domain::schedule::Schedule;
@@ -107,6 +108,12 @@ impl SqliteStore {
                  ON CONFLICT (id) DO UPDATE SET state = excluded.state, body = excluded.body",
                 &rows.jobs,
             ),
+            ("DELETE FROM idempotency_keys WHERE id IN (SELECT value FROM json_each(?1))", &rows.deleted_answers),
+            (
+                "INSERT INTO idempotency_keys (id, body) SELECT value ->> 'id', value ->> 'body' FROM json_each(?1) WHERE true
+                 ON CONFLICT (id) DO UPDATE SET body = excluded.body",
+                &rows.answers,
+            ),
             ("INSERT OR IGNORE INTO installed_bundles (name) SELECT value FROM json_each(?1)", &rows.bundles),
         ] {
             if let Some(rows) = rows {
@@ -122,6 +129,7 @@ impl SqliteStore {
     async fn read<T: DeserializeOwned>(&self, table: &str) -> Result<Vec<T>, sqlx::Error> {
         let query = match table {
             "jobs" => "SELECT id, body FROM jobs",
+            "idempotency_keys" => "SELECT id, body FROM idempotency_keys",
             _ => "SELECT id, body FROM schedules",
         };
         let rows: Vec<(String, String)> = sqlx::query_as(query).fetch_all(&self.pool).await?;
@@ -147,7 +155,11 @@ impl SqliteStore {
             .bind(body)
             .execute(&mut *transaction)
             .await?;
-        let delete = if table == "jobs" { "DELETE FROM jobs WHERE id = ?1" } else { "DELETE FROM schedules WHERE id = ?1" };
+        let delete = match table {
+            "jobs" => "DELETE FROM jobs WHERE id = ?1",
+            "idempotency_keys" => "DELETE FROM idempotency_keys WHERE id = ?1",
+            _ => "DELETE FROM schedules WHERE id = ?1",
+        };
         sqlx::query(delete).bind(id).execute(&mut *transaction).await?;
         transaction.commit().await
     }
@@ -161,6 +173,7 @@ impl Store for SqliteStore {
             Ok(StoredState {
                 schedules: self.read::<Schedule>("schedules").await?,
                 jobs: self.read::<Job>("jobs").await?,
+                idempotency: self.read::<IdempotencyRecord>("idempotency_keys").await?,
                 installed_bundles: bundles.into_iter().map(|(name,)| name).collect(),
             })
         };
@@ -186,6 +199,8 @@ struct Rows {
     deleted_schedules: Option<String>,
     jobs: Option<String>,
     deleted_jobs: Option<String>,
+    answers: Option<String>,
+    deleted_answers: Option<String>,
     bundles: Option<String>,
 }
 
@@ -193,6 +208,12 @@ struct Rows {
 struct ScheduleRow<'a> {
     id: &'a str,
     version: u64,
+    body: String,
+}
+
+#[derive(Serialize)]
+struct AnswerRow {
+    id: String,
     body: String,
 }
 
@@ -207,7 +228,8 @@ struct JobRow<'a> {
 
 impl Rows {
     fn of(changes: &[Change]) -> Result<Self, serde_json::Error> {
-        let (mut schedules, mut jobs, mut bundles) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        let (mut schedules, mut jobs, mut answers) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let mut bundles = Vec::new();
         for change in changes {
             match change {
                 Change::Schedule { before, after } => {
@@ -220,19 +242,30 @@ impl Rows {
                         jobs.insert(job.id, after.as_deref());
                     }
                 }
+                Change::Idempotency { before, after } => {
+                    for record in before.iter().chain(after) {
+                        answers.insert(&record.id, after.as_deref());
+                    }
+                }
                 Change::BundleInstalled { name } => bundles.push(name.as_str()),
             }
         }
         let schedule_rows: Vec<ScheduleRow<'_>> =
             schedules.values().flatten().map(|schedule| schedule_row(schedule)).collect::<Result<_, _>>()?;
         let job_rows: Vec<JobRow<'_>> = jobs.values().flatten().map(|job| job_row(job)).collect::<Result<_, _>>()?;
+        let answer_rows: Vec<AnswerRow> =
+            answers.values().flatten().map(|record| answer_row(record)).collect::<Result<_, _>>()?;
         let deleted_schedules: Vec<&str> = schedules.iter().filter(|(_, after)| after.is_none()).map(|(id, _)| *id).collect();
         let deleted_jobs: Vec<String> = jobs.iter().filter(|(_, after)| after.is_none()).map(|(id, _)| id.to_string()).collect();
+        let deleted_answers: Vec<String> =
+            answers.iter().filter(|(_, after)| after.is_none()).map(|(id, _)| answer_id(id)).collect::<Result<_, _>>()?;
         Ok(Self {
             schedules: array(&schedule_rows)?,
             deleted_schedules: array(&deleted_schedules)?,
             jobs: array(&job_rows)?,
             deleted_jobs: array(&deleted_jobs)?,
+            answers: array(&answer_rows)?,
+            deleted_answers: array(&deleted_answers)?,
             bundles: array(&bundles)?,
         })
     }
@@ -250,6 +283,16 @@ fn job_row(job: &Job) -> Result<JobRow<'_>, serde_json::Error> {
         state: job.state.as_str(),
         body: serde_json::to_string(job)?,
     })
+}
+
+fn answer_row(record: &IdempotencyRecord) -> Result<AnswerRow, serde_json::Error> {
+    Ok(AnswerRow { id: answer_id(&record.id)?, body: serde_json::to_string(record)? })
+}
+
+/// Three texts as one that no three others make.
+fn answer_id(id: &IdempotencyId) -> Result<String, serde_json::Error> {
+    let IdempotencyId { caller, operation, key } = id;
+    serde_json::to_string(&[caller, operation, key])
 }
 
 fn array<T: Serialize>(rows: &[T]) -> Result<Option<String>, serde_json::Error> {
@@ -321,6 +364,7 @@ mod tests {
             started_at: None,
             finished_at: None,
             cancel_requested_by: None,
+            retry_of: None,
             tasks: Vec::new(),
         }
     }

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::domain::idempotency::IdempotencyRecord;
 use crate::domain::ports::{Change, StoredState};
 
 #[derive(Debug, Clone)]
@@ -155,6 +156,7 @@ fn stored(state: &State) -> StoredState {
     StoredState {
         schedules: state.schedules.values().map(|schedule| Schedule::clone(schedule)).collect(),
         jobs: state.jobs.values().map(|job| Job::clone(job)).collect(),
+        idempotency: state.idempotency.values().map(|record| IdempotencyRecord::clone(record)).collect(),
         installed_bundles: state.installed_bundles.iter().cloned().collect(),
     }
 }
