@@ -4,7 +4,9 @@ mod support;
 
 mod architecture;
 mod fires;
+mod idempotency;
 mod openapi_document;
+mod resuming;
 mod runs;
 mod schedules;
 mod shutdown;
