@@ -320,6 +320,7 @@ fn lock(path: &Path) -> Result<File, OpenError> {
 mod tests {
     use super::*;
     use crate::domain::catalog::{Catalog, TargetCatalog};
+    use crate::domain::idempotency::RecordedAnswer;
     use crate::domain::ids::{JobId, ScheduleId};
     use crate::domain::job::{JobState, Trigger};
     use crate::domain::schedule::RunState;
@@ -409,6 +410,30 @@ mod tests {
         assert!(matches!(error, StoreError::NotApplied(_)), "{error}");
         let loaded = store.load().await.unwrap();
         assert_eq!((loaded.jobs.len(), loaded.schedules.len()), (1, 0), "none of the refused batch is there");
+    }
+
+    #[tokio::test]
+    async fn answers_are_kept_under_whose_key_it_is_until_they_are_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("m.db")).await.unwrap();
+        let record = |caller: &str, operation: &str, digest: &str| {
+            let id = IdempotencyId { caller: caller.to_owned(), operation: operation.to_owned(), key: "k".to_owned() };
+            let answer = RecordedAnswer::Schedule(Arc::new(schedule("a")));
+            Arc::new(IdempotencyRecord { id, digest: digest.to_owned(), answer, created_at: now() })
+        };
+        let put = |record: &Arc<IdempotencyRecord>| Change::Idempotency { before: None, after: Some(Arc::clone(record)) };
+        let (one, other) = (record("a\",\"b", "c", "1"), record("a", "b\",\"c", "2"));
+        store.commit(&[put(&one), put(&other)]).await.unwrap();
+        let newer = record("a", "b\",\"c", "3");
+        store.commit(&[Change::Idempotency { before: Some(other), after: Some(Arc::clone(&newer)) }]).await.unwrap();
+        let mut loaded = store.load().await.unwrap().idempotency;
+        loaded.sort_by(|a, b| a.digest.cmp(&b.digest));
+        assert_eq!(loaded, [IdempotencyRecord::clone(&one), IdempotencyRecord::clone(&newer)]);
+        store.commit(&[Change::Idempotency { before: Some(one), after: None }]).await.unwrap();
+        assert_eq!(store.load().await.unwrap().idempotency, [IdempotencyRecord::clone(&newer)]);
+        sqlx::query("UPDATE idempotency_keys SET body = '{'").execute(&store.pool).await.unwrap();
+        assert!(store.load().await.unwrap().idempotency.is_empty(), "a damaged answer is set aside");
+        assert!(store.load().await.unwrap().idempotency.is_empty());
     }
 
     #[tokio::test]

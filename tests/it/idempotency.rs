@@ -116,9 +116,12 @@ async fn a_failure_is_not_kept_and_a_day_later_the_key_is_new() {
     let first = keyed(&app, "k", "/schedules", &nightly()).await;
     assert_eq!((first.status.as_u16(), first.header(REPLAYED)), (201, ""));
     app.clock.advance(TimeDelta::hours(24));
+    app.running().handle().prune();
     let next = keyed(&app, "k", "/schedules", &nightly()).await;
     assert_eq!((next.status.as_u16(), next.header(REPLAYED)), (201, ""));
     assert_ne!(next.json["id"], first.json["id"]);
+    app.restart().await;
+    assert_eq!(seen(&keyed(&app, "k", "/schedules", &nightly()).await), seen(&next));
     app.stop().await;
 }
 
