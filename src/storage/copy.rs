@@ -144,7 +144,8 @@ pub async fn check(file: &Path) -> Result<CheckSummary, CheckError> {
     let mut bad = Vec::new();
     let schedules = parse::<Schedule>(&mut connection, "SELECT id, body FROM schedules", "schedule", &mut bad).await?;
     let jobs = parse::<Job>(&mut connection, "SELECT id, body FROM jobs", "job", &mut bad).await?;
-    let has_outbox = sqlx::query("SELECT 1 FROM sqlite_schema WHERE name = 'audit_outbox'").fetch_optional(&mut connection).await?;
+    let has_outbox =
+        sqlx::query("SELECT 1 FROM sqlite_schema WHERE name = 'audit_outbox'").fetch_optional(&mut connection).await?;
     let events = match has_outbox {
         Some(_) => {
             let rows = "SELECT event_id, event FROM audit_outbox WHERE event IS NOT NULL";
