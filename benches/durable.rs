@@ -100,7 +100,7 @@ async fn creates_per_second(clients: usize) -> f64 {
             tokio::spawn(async move {
                 for number in (client..CREATES).step_by(clients) {
                     let caller = Caller { subject: "bench".to_owned(), request_id: None };
-                    handle.create_schedule(caller, &document(number)).await.unwrap();
+                    handle.create_schedule(caller, &document(number), None).await.unwrap();
                 }
             })
         })

@@ -30,7 +30,6 @@ pub struct Running {
     pub(super) health: HealthRegistry,
     pub(super) audit: Arc<dyn AuditSink>,
     pub(super) ticker: Ticker,
-    pub(super) first_refresh: JoinHandle<()>,
     pub(super) orchestrator: Option<JoinHandle<Result<(), StoreError>>>,
     pub(super) shutdown_grace: Duration,
 }
@@ -58,8 +57,11 @@ impl Running {
 
     /// Returns when the orchestrator ended though nobody asked it to: the store could not be loaded, or a bug.
     pub async fn failed(&mut self) -> AppError {
-        let Some(orchestrator) = self.orchestrator.take() else { return std::future::pending().await };
-        match orchestrator.await {
+        // By reference: when a signal comes first, this future is dropped, and the shutdown still has to wait for the actor.
+        let Some(orchestrator) = self.orchestrator.as_mut() else { return std::future::pending().await };
+        let ended = orchestrator.await;
+        self.orchestrator = None;
+        match ended {
             Ok(Ok(())) => AppError::internal("the orchestrator ended by itself", "this is a bug"),
             Ok(Err(error)) => AppError::internal("the orchestrator could not start", error),
             Err(panic) => AppError::internal("the orchestrator failed", panic),
@@ -69,7 +71,7 @@ impl Running {
     /// Ends the service in phases. Readiness goes off and nothing new starts; running jobs get the grace; what is left is stopped
     /// and recorded; requests that are under way are answered; store and audit are written out.
     pub async fn shutdown(self) {
-        let Self { servers, stop_http, handle, health: _, audit, ticker, first_refresh, orchestrator, shutdown_grace } = self;
+        let Self { servers, stop_http, handle, health, audit, ticker, orchestrator, shutdown_grace } = self;
         tracing::info!(grace_seconds = shutdown_grace.as_secs(), running = handle.running_jobs(), "shutting down");
         if tokio::time::timeout(shutdown_grace, handle.drain()).await.is_err() {
             tracing::warn!(running = handle.running_jobs(), "the grace is over: running jobs are stopped");
@@ -89,8 +91,8 @@ impl Running {
         for server in servers {
             server.ended().await;
         }
-        first_refresh.abort();
         ticker.stop().await;
+        health.close().await;
         if tokio::time::timeout(AUDIT_FLUSH, audit.flush()).await.is_err() {
             tracing::error!("the audit trail could not be written out");
         }

@@ -59,8 +59,7 @@ pub async fn start(config: Config, adapters: Adapters, listener: TcpListener) ->
     probes::register_configured(&health, &config)?;
     let ticker = start_ticker(&handle, &health, &metrics).await?;
     probes::register_module(&health, "ticker", ticker.probe());
-    let refresh = health.clone();
-    let first_refresh = tokio::spawn(async move { refresh.refresh().await });
+    health.spawn_refresh();
 
     let state = HttpState {
         handle: handle.clone(),
@@ -97,7 +96,6 @@ pub async fn start(config: Config, adapters: Adapters, listener: TcpListener) ->
         health,
         audit,
         ticker,
-        first_refresh,
         orchestrator: Some(tokio::spawn(orchestrator.run())),
         shutdown_grace: config.server.shutdown_grace,
     })
@@ -172,14 +170,9 @@ async fn start_ticker(
     metrics: &Metrics,
 ) -> Result<Ticker, AppError> {
     let (heart, pruner, probes, upkeep) = (handle.clone(), handle.clone(), health.clone(), metrics.clone());
-    let refresh = move || {
-        let probes = probes.clone();
-        // Every module has its own interval and is never looked at twice at once, so refreshes may overlap.
-        drop(tokio::spawn(async move { probes.refresh().await }));
-    };
     let jobs = vec![
         ServiceJob { name: "heartbeat", cron: EVERY_SECOND, action: Arc::new(move || heart.heartbeat()) },
-        ServiceJob { name: "probes", cron: EVERY_SECOND, action: Arc::new(refresh) },
+        ServiceJob { name: "probes", cron: EVERY_SECOND, action: Arc::new(move || probes.spawn_refresh()) },
         ServiceJob { name: "prune", cron: EVERY_MINUTE, action: Arc::new(move || pruner.prune()) },
         ServiceJob { name: "metrics-upkeep", cron: EVERY_FIVE_SECONDS, action: Arc::new(move || upkeep.upkeep()) },
     ];

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::audit::AuditEvent;
 use super::health::HealthSignal;
+use super::idempotency::IdempotencyRecord;
 use super::ids::JobId;
 use super::job::{Job, Outcome};
 use super::schedule::Schedule;
@@ -52,6 +53,13 @@ pub enum Change {
         /// As it is.
         after: Option<Arc<Job>>,
     },
+    /// An answer was recorded under an idempotency key (no before), replaced after it had expired, or forgotten (no after).
+    Idempotency {
+        /// As it was.
+        before: Option<Arc<IdempotencyRecord>>,
+        /// As it is.
+        after: Option<Arc<IdempotencyRecord>>,
+    },
     /// A bundle was installed; it is never installed again.
     BundleInstalled {
         /// The bundle's name.
@@ -66,6 +74,8 @@ pub struct StoredState {
     pub schedules: Vec<Schedule>,
     /// In no particular order.
     pub jobs: Vec<Job>,
+    /// In no particular order; some may have expired.
+    pub idempotency: Vec<IdempotencyRecord>,
     /// Names of the bundles that were installed at some time.
     pub installed_bundles: Vec<String>,
     /// Events of earlier commits that may be missing from the audit trail, in the order of their positions.

@@ -92,6 +92,6 @@ mod tests {
     fn every_write_of_the_document_has_its_operation_id() {
         let writes: Vec<&str> =
             OPERATIONS.iter().filter(|((method, _), _)| method != Method::GET).map(|(_, id)| id.as_str()).collect();
-        assert_eq!(writes.len(), 8, "{writes:?}");
+        assert_eq!(writes.len(), 9, "{writes:?}");
     }
 }

@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use tokio::sync::{mpsc, oneshot};
 
 use super::attempts::Attempts;
-use super::core::{Decided, Effect, Rules, State, Step};
+use super::core::{Decided, Effect, Operation, Rules, State, Step};
 use super::error::CommandError;
 use super::handle::{MAILBOX_CAPACITY, OrchestratorHandle};
 use super::message::{AttemptEnd, AttemptEnded, Command, Message, Reply};
@@ -360,8 +360,10 @@ fn decide_command(step: &mut Step<'_>, command: Command) -> PendingReply {
         return Box::new(move |_| command.refuse(CommandError::Stopped));
     }
     match command {
-        Command::CreateSchedule { caller, input, reply } => {
-            answer(reply, step.alone(|step| step.create_schedule(&caller, *input)))
+        Command::CreateSchedule { caller, input, idempotency, reply } => {
+            let operation = Operation { name: "create_schedule", object: "" };
+            let create = |step: &mut Step<'_>| step.create_schedule(&caller, *input?);
+            answer(reply, step.alone(|step| step.once(&caller, operation, idempotency, create)))
         }
         Command::ReplaceSchedule { caller, id, input, precondition, reply } => {
             answer(reply, step.alone(|step| step.replace_schedule(&caller, &id, *input, &precondition)))
@@ -375,8 +377,15 @@ fn decide_command(step: &mut Step<'_>, command: Command) -> PendingReply {
         Command::SetEnabled { caller, id, enabled, precondition, reply } => {
             answer(reply, step.alone(|step| step.set_enabled(&caller, &id, enabled, &precondition)))
         }
-        Command::RunSchedule { caller, id, force, reply } => {
-            answer(reply, step.alone(|step| step.run_schedule(&caller, &id, force)))
+        Command::RunSchedule { caller, id, force, idempotency, reply } => {
+            let operation = Operation { name: "run_schedule", object: &format!("schedule/{id}") };
+            let run = |step: &mut Step<'_>| step.run_schedule(&caller, &id, force);
+            answer(reply, step.alone(|step| step.once(&caller, operation, idempotency, run)))
+        }
+        Command::RetryJob { caller, id, idempotency, reply } => {
+            let operation = Operation { name: "retry_job", object: &format!("job/{id}") };
+            let retry = |step: &mut Step<'_>| step.retry_job(&caller, id);
+            answer(reply, step.alone(|step| step.once(&caller, operation, idempotency, retry)))
         }
         Command::CancelJob { caller, id, reply } => answer(reply, step.alone(|step| step.cancel_job(&caller, id))),
     }

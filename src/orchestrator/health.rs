@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::RwLock;
+use tokio_util::task::TaskTracker;
 
 use crate::domain::health::{HealthSignal, HealthStatus};
 use crate::domain::ports::{Clock, HealthProbe};
@@ -32,6 +33,7 @@ pub struct ModuleHealth {
 pub struct HealthRegistry {
     modules: Arc<RwLock<Vec<Module>>>,
     clock: Arc<dyn Clock>,
+    refreshes: TaskTracker,
 }
 
 struct Module {
@@ -46,7 +48,7 @@ struct Module {
 impl HealthRegistry {
     /// An empty registry.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { modules: Arc::default(), clock }
+        Self { modules: Arc::default(), clock, refreshes: TaskTracker::new() }
     }
 
     /// Adds a module with the usual interval and timeout; one of the same name is replaced.
@@ -70,6 +72,21 @@ impl HealthRegistry {
     /// The last signals, in the order of registration.
     pub fn modules(&self) -> Vec<ModuleHealth> {
         self.modules.read().iter().map(|module| module.last.clone()).collect()
+    }
+
+    /// Starts a refresh in the background. Refreshes may overlap: every module has its own interval and is never looked at twice at
+    /// once.
+    pub fn spawn_refresh(&self) {
+        if !self.refreshes.is_closed() {
+            let registry = self.clone();
+            self.refreshes.spawn(async move { registry.refresh().await });
+        }
+    }
+
+    /// Starts no more refreshes and waits for those under way; each ends within its probes' timeouts.
+    pub async fn close(&self) {
+        self.refreshes.close();
+        self.refreshes.wait().await;
     }
 
     /// Runs every probe that is due, side by side, and keeps what they say. A probe that is still under way is not run again.

@@ -182,7 +182,7 @@ impl ReadView {
             match change {
                 Change::Schedule { before, after } => inner.replace_schedule(before.as_deref(), after.as_ref()),
                 Change::Job { before, after } => inner.replace_job(before.as_deref(), after.as_ref()),
-                Change::BundleInstalled { .. } => {}
+                Change::Idempotency { .. } | Change::BundleInstalled { .. } => {}
             }
         }
     }

@@ -15,6 +15,7 @@ use sqlx::{Sqlite, Transaction};
 use uuid::Uuid;
 
 use crate::domain::audit::AuditEvent;
+use crate::domain::idempotency::{IdempotencyId, IdempotencyRecord};
 use crate::domain::job::Job;
 use crate::domain::ports::{Change, OutboxCommit, OutboxEntry, Store, StoreError, StoredState};
 use crate::domain::schedule::Schedule;
@@ -126,6 +127,12 @@ impl SqliteStore {
                  ON CONFLICT (id) DO UPDATE SET state = excluded.state, body = excluded.body",
                 &rows.jobs,
             ),
+            ("DELETE FROM idempotency_keys WHERE id IN (SELECT value FROM json_each(?1))", &rows.deleted_answers),
+            (
+                "INSERT INTO idempotency_keys (id, body) SELECT value ->> 'id', value ->> 'body' FROM json_each(?1) WHERE true
+                 ON CONFLICT (id) DO UPDATE SET body = excluded.body",
+                &rows.answers,
+            ),
             ("INSERT OR IGNORE INTO installed_bundles (name) SELECT value FROM json_each(?1)", &rows.bundles),
             (
                 "INSERT INTO audit_outbox (position, event_id, event)
@@ -146,6 +153,7 @@ impl SqliteStore {
     async fn read<T: DeserializeOwned>(&self, table: &str) -> Result<Vec<T>, sqlx::Error> {
         let query = match table {
             "jobs" => "SELECT id, body FROM jobs",
+            "idempotency_keys" => "SELECT id, body FROM idempotency_keys",
             _ => "SELECT id, body FROM schedules",
         };
         let rows: Vec<(String, String)> = sqlx::query_as(query).fetch_all(&self.pool).await?;
@@ -195,6 +203,7 @@ impl SqliteStore {
         let delete = match table {
             "jobs" => "DELETE FROM jobs WHERE id = ?1",
             "audit_outbox" => "DELETE FROM audit_outbox WHERE position = CAST(?1 AS INTEGER)",
+            "idempotency_keys" => "DELETE FROM idempotency_keys WHERE id = ?1",
             _ => "DELETE FROM schedules WHERE id = ?1",
         };
         sqlx::query(delete).bind(id).execute(&mut *transaction).await?;
@@ -210,6 +219,7 @@ impl Store for SqliteStore {
             Ok(StoredState {
                 schedules: self.read::<Schedule>("schedules").await?,
                 jobs: self.read::<Job>("jobs").await?,
+                idempotency: self.read::<IdempotencyRecord>("idempotency_keys").await?,
                 installed_bundles: bundles.into_iter().map(|(name,)| name).collect(),
                 audit_outbox: self.read_outbox().await?,
                 damaged_rows: self.count_damaged().await?,
@@ -237,6 +247,8 @@ struct Rows {
     deleted_schedules: Option<String>,
     jobs: Option<String>,
     deleted_jobs: Option<String>,
+    answers: Option<String>,
+    deleted_answers: Option<String>,
     bundles: Option<String>,
 }
 
@@ -244,6 +256,12 @@ struct Rows {
 struct ScheduleRow<'a> {
     id: &'a str,
     version: u64,
+    body: String,
+}
+
+#[derive(Serialize)]
+struct AnswerRow {
+    id: String,
     body: String,
 }
 
@@ -258,7 +276,8 @@ struct JobRow<'a> {
 
 impl Rows {
     fn of(changes: &[Change]) -> Result<Self, serde_json::Error> {
-        let (mut schedules, mut jobs, mut bundles) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        let (mut schedules, mut jobs, mut answers) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let mut bundles = Vec::new();
         for change in changes {
             match change {
                 Change::Schedule { before, after } => {
@@ -271,19 +290,30 @@ impl Rows {
                         jobs.insert(job.id, after.as_deref());
                     }
                 }
+                Change::Idempotency { before, after } => {
+                    for record in before.iter().chain(after) {
+                        answers.insert(&record.id, after.as_deref());
+                    }
+                }
                 Change::BundleInstalled { name } => bundles.push(name.as_str()),
             }
         }
         let schedule_rows: Vec<ScheduleRow<'_>> =
             schedules.values().flatten().map(|schedule| schedule_row(schedule)).collect::<Result<_, _>>()?;
         let job_rows: Vec<JobRow<'_>> = jobs.values().flatten().map(|job| job_row(job)).collect::<Result<_, _>>()?;
+        let answer_rows: Vec<AnswerRow> =
+            answers.values().flatten().map(|record| answer_row(record)).collect::<Result<_, _>>()?;
         let deleted_schedules: Vec<&str> = schedules.iter().filter(|(_, after)| after.is_none()).map(|(id, _)| *id).collect();
         let deleted_jobs: Vec<String> = jobs.iter().filter(|(_, after)| after.is_none()).map(|(id, _)| id.to_string()).collect();
+        let deleted_answers: Vec<String> =
+            answers.iter().filter(|(_, after)| after.is_none()).map(|(id, _)| answer_id(id)).collect::<Result<_, _>>()?;
         Ok(Self {
             schedules: array(&schedule_rows)?,
             deleted_schedules: array(&deleted_schedules)?,
             jobs: array(&job_rows)?,
             deleted_jobs: array(&deleted_jobs)?,
+            answers: array(&answer_rows)?,
+            deleted_answers: array(&deleted_answers)?,
             bundles: array(&bundles)?,
         })
     }
@@ -332,6 +362,16 @@ fn signed(position: u64) -> i64 {
     i64::try_from(position).unwrap_or(i64::MAX)
 }
 
+fn answer_row(record: &IdempotencyRecord) -> Result<AnswerRow, serde_json::Error> {
+    Ok(AnswerRow { id: answer_id(&record.id)?, body: serde_json::to_string(record)? })
+}
+
+/// Three texts as one that no three others make.
+fn answer_id(id: &IdempotencyId) -> Result<String, serde_json::Error> {
+    let IdempotencyId { caller, operation, key } = id;
+    serde_json::to_string(&[caller, operation, key])
+}
+
 fn array<T: Serialize>(rows: &[T]) -> Result<Option<String>, serde_json::Error> {
     if rows.is_empty() { Ok(None) } else { serde_json::to_string(rows).map(Some) }
 }
@@ -358,6 +398,7 @@ mod tests {
     use super::*;
     use crate::domain::audit::AuditOutcome;
     use crate::domain::catalog::{Catalog, TargetCatalog};
+    use crate::domain::idempotency::RecordedAnswer;
     use crate::domain::ids::{JobId, ScheduleId};
     use crate::domain::job::{JobState, Trigger};
     use crate::domain::schedule::RunState;
@@ -402,6 +443,7 @@ mod tests {
             started_at: None,
             finished_at: None,
             cancel_requested_by: None,
+            retry_of: None,
             tasks: Vec::new(),
         }
     }
@@ -487,6 +529,33 @@ mod tests {
         assert!(matches!(error, StoreError::NotApplied(_)), "{error}");
         let loaded = store.load().await.unwrap();
         assert_eq!((loaded.jobs.len(), loaded.schedules.len()), (1, 0), "none of the refused batch is there");
+    }
+
+    #[tokio::test]
+    async fn answers_are_kept_under_whose_key_it_is_until_they_are_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("m.db")).await.unwrap();
+        let record = |caller: &str, operation: &str, digest: &str| {
+            let id = IdempotencyId { caller: caller.to_owned(), operation: operation.to_owned(), key: "k".to_owned() };
+            let answer = RecordedAnswer::Schedule(Arc::new(schedule("a")));
+            Arc::new(IdempotencyRecord { id, digest: digest.to_owned(), answer, created_at: now() })
+        };
+        let put = |record: &Arc<IdempotencyRecord>| Change::Idempotency { before: None, after: Some(Arc::clone(record)) };
+        let (one, other) = (record("a\",\"b", "c", "1"), record("a", "b\",\"c", "2"));
+        store.commit(&[put(&one), put(&other)], OutboxCommit::default()).await.unwrap();
+        let newer = record("a", "b\",\"c", "3");
+        store
+            .commit(&[Change::Idempotency { before: Some(other), after: Some(Arc::clone(&newer)) }], OutboxCommit::default())
+            .await
+            .unwrap();
+        let mut loaded = store.load().await.unwrap().idempotency;
+        loaded.sort_by(|a, b| a.digest.cmp(&b.digest));
+        assert_eq!(loaded, [IdempotencyRecord::clone(&one), IdempotencyRecord::clone(&newer)]);
+        store.commit(&[Change::Idempotency { before: Some(one), after: None }], OutboxCommit::default()).await.unwrap();
+        assert_eq!(store.load().await.unwrap().idempotency, [IdempotencyRecord::clone(&newer)]);
+        sqlx::query("UPDATE idempotency_keys SET body = '{'").execute(&store.pool).await.unwrap();
+        assert!(store.load().await.unwrap().idempotency.is_empty(), "a damaged answer is set aside");
+        assert!(store.load().await.unwrap().idempotency.is_empty());
     }
 
     #[tokio::test]

@@ -4,8 +4,10 @@ mod support;
 
 mod architecture;
 mod fires;
+mod idempotency;
 mod openapi_document;
 mod panics;
+mod resuming;
 mod runs;
 mod schedules;
 mod shutdown;

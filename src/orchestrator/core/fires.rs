@@ -135,24 +135,12 @@ impl Step<'_> {
         let definition = Arc::clone(&schedule.definition);
         let names = task::resolved_names(&definition.tasks);
         let order = task::execution_order(&definition.tasks).unwrap_or_else(|_| (0..definition.tasks.len()).collect());
-        let tasks = order.into_iter().map(|position| JobTask {
-            name: names[position].clone(),
-            task_type: definition.tasks[position].task_type,
-            position,
-            state: JobState::Pending,
-            attempts: 0,
-            started_at: None,
-            finished_at: None,
-            retry_at: None,
-            http_status: None,
-            outcome: None,
-            error_message: None,
-            result_summary: None,
-        });
+        let waiting = |position: usize| JobTask::waiting(names[position].clone(), definition.tasks[position].task_type, position);
+        let tasks = order.into_iter().map(waiting).collect();
         Job {
             id: JobId(self.ids.new_uuid(self.now)),
             schedule_id: schedule.id.clone(),
-            tasks: tasks.collect(),
+            tasks,
             definition,
             trigger,
             scheduled_for,
@@ -160,6 +148,7 @@ impl Step<'_> {
             reason: None,
             error_message: None,
             requested_by,
+            retry_of: None,
             forced,
             created_at: self.now,
             started_at: None,

@@ -16,11 +16,12 @@ impl State {
     /// The state as it was stored, with nothing decided yet.
     pub fn restore(stored: StoredState) -> (Self, Vec<Change>) {
         // The outbox and the damaged rows are no state that anything is decided by.
-        let StoredState { schedules, jobs, installed_bundles, audit_outbox: _, damaged_rows: _ } = stored;
+        let StoredState { schedules, jobs, idempotency, installed_bundles, audit_outbox: _, damaged_rows: _ } = stored;
         let schedules = schedules.into_iter().map(|schedule| Change::Schedule { before: None, after: Some(Arc::new(schedule)) });
         let jobs = jobs.into_iter().map(|job| Change::Job { before: None, after: Some(Arc::new(job)) });
+        let answers = idempotency.into_iter().map(|record| Change::Idempotency { before: None, after: Some(Arc::new(record)) });
         let bundles = installed_bundles.into_iter().map(|name| Change::BundleInstalled { name });
-        let changes: Vec<Change> = schedules.chain(jobs).chain(bundles).collect();
+        let changes: Vec<Change> = schedules.chain(jobs).chain(answers).chain(bundles).collect();
         let mut state = Self::default();
         changes.iter().for_each(|change| state.apply(change));
         (state, changes)
@@ -63,8 +64,15 @@ impl Step<'_> {
         }
     }
 
-    /// Removes jobs that ended longer ago than the retention time, oldest first, at most `limit`; true when more are left.
+    /// Removes what has been kept for long enough: jobs that ended longer ago than the retention time, and answers under
+    /// idempotency keys. Oldest first, at most `limit` of each; true when more are left.
     pub fn prune(&mut self, limit: usize) -> bool {
+        let more_jobs = self.prune_jobs(limit);
+        let more_answers = self.prune_answers(limit);
+        more_jobs || more_answers
+    }
+
+    fn prune_jobs(&mut self, limit: usize) -> bool {
         let before = self.now - self.rules.job_retention;
         let mut old = self.state.ended.iter().take_while(|(ended, _)| *ended < before).map(|(_, id)| *id);
         let pruned: Vec<JobId> = old.by_ref().take(limit).collect();

@@ -5,10 +5,12 @@
 //! takes the changes back. No clock, no I/O, no randomness: time, ids and jitter are inputs.
 //!
 //! Invariants, checked by property tests after every input (`tests.rs`): a fire starts at most one job; a schedule has at most one
-//! active job; no task starts outside a window that binds; a terminal state is never left; undo restores the state exactly.
+//! active job; no task starts outside a window that binds; a terminal state is never left; a retry repeats no task
+//! that succeeded; a key has one effect; undo restores the state exactly.
 
 mod commands;
 mod fires;
+mod idempotency;
 mod lifecycle;
 mod runs;
 mod state;
@@ -21,6 +23,7 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+pub(super) use idempotency::Operation;
 pub(super) use state::State;
 
 use crate::domain::audit::{AuditEvent, AuditOutcome};

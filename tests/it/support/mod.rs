@@ -7,7 +7,7 @@ mod clock;
 use std::time::Duration;
 
 pub use app::TestApp;
-pub use client::{Answer, WRITE};
+pub use client::{Answer, WRITE, request};
 pub use clock::TestClock;
 
 /// How long a test waits for something that has to happen.
