@@ -20,6 +20,9 @@ use crate::domain::job::Job;
 use crate::domain::ports::{Change, OutboxCommit, OutboxEntry, Store, StoreError, StoredState};
 use crate::domain::schedule::Schedule;
 
+/// Every version of the schema.
+pub(super) static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("src/storage/migrations");
+
 /// Why a database cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -85,7 +88,7 @@ impl SqliteStore {
             .synchronous(SqliteSynchronous::Full);
         // One connection: there is one writer, and everything is read once, at the start.
         let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.map_err(database)?;
-        sqlx::migrate!("src/storage/migrations").run(&pool).await.map_err(|source| match source {
+        MIGRATIONS.run(&pool).await.map_err(|source| match source {
             sqlx::migrate::MigrateError::VersionMissing(version) => OpenError::Newer { path: path.to_owned(), version },
             source => OpenError::Migrate { path: path.to_owned(), source },
         })?;

@@ -4,6 +4,7 @@
 //! `THEMIS_CRASH_SEED` repeats a run's choices (not the timing of the machine), `THEMIS_CRASH_ROUNDS` makes it longer.
 
 mod audit;
+mod backup;
 mod calls;
 mod disk_full;
 mod files;
