@@ -72,6 +72,7 @@ impl Step<'_> {
             RecordedAnswer::Job(_) => operation.object.to_owned(),
         };
         self.audit.push(AuditEvent {
+            event_id: self.ids.new_uuid(self.now),
             time: self.now,
             actor: caller.subject.clone(),
             action: operation.name.to_owned(),

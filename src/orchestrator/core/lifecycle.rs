@@ -15,7 +15,8 @@ use crate::domain::schedule_input::ScheduleInput;
 impl State {
     /// The state as it was stored, with nothing decided yet.
     pub fn restore(stored: StoredState) -> (Self, Vec<Change>) {
-        let StoredState { schedules, jobs, idempotency, installed_bundles } = stored;
+        // The outbox and the damaged rows are no state that anything is decided by.
+        let StoredState { schedules, jobs, idempotency, installed_bundles, audit_outbox: _, damaged_rows: _ } = stored;
         let schedules = schedules.into_iter().map(|schedule| Change::Schedule { before: None, after: Some(Arc::new(schedule)) });
         let jobs = jobs.into_iter().map(|job| Change::Job { before: None, after: Some(Arc::new(job)) });
         let answers = idempotency.into_iter().map(|record| Change::Idempotency { before: None, after: Some(Arc::new(record)) });
@@ -82,6 +83,7 @@ impl Step<'_> {
         }
         if !pruned.is_empty() {
             self.audit.push(AuditEvent {
+                event_id: self.ids.new_uuid(self.now),
                 time: self.now,
                 actor: "system:retention".to_owned(),
                 action: "prune_jobs".to_owned(),
@@ -94,10 +96,5 @@ impl Step<'_> {
             });
         }
         more
-    }
-
-    /// From now on nothing new starts; running jobs go on.
-    pub fn drain(&mut self) {
-        self.state.draining = true;
     }
 }

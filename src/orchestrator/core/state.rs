@@ -63,6 +63,11 @@ impl State {
         self.jobs.values()
     }
 
+    /// From now on nothing new starts; running jobs go on.
+    pub fn drain(&mut self) {
+        self.draining = true;
+    }
+
     /// True once nothing new is to start.
     pub fn is_draining(&self) -> bool {
         self.draining

@@ -211,6 +211,7 @@ fn stored(state: &State) -> StoredState {
         jobs: state.jobs.values().map(|job| Job::clone(job)).collect(),
         idempotency: state.idempotency.values().map(|record| IdempotencyRecord::clone(record)).collect(),
         installed_bundles: state.installed_bundles.iter().cloned().collect(),
+        ..StoredState::default()
     }
 }
 
