@@ -368,8 +368,8 @@ fn decide_command(step: &mut Step<'_>, command: Command) -> PendingReply {
         Command::ReplaceSchedule { caller, id, input, precondition, reply } => {
             answer(reply, step.alone(|step| step.replace_schedule(&caller, &id, *input, &precondition)))
         }
-        Command::PatchSchedule { caller, id, patch, precondition, reply } => {
-            answer(reply, step.alone(|step| step.patch_schedule(&caller, &id, &patch, &precondition)))
+        Command::PatchSchedule { caller, id, patch, prepared, precondition, reply } => {
+            answer(reply, step.alone(|step| step.patch_schedule(&caller, &id, &patch, Some(prepared), &precondition)))
         }
         Command::DeleteSchedule { caller, id, precondition, reply } => {
             answer(reply, step.alone(|step| step.delete_schedule(&caller, &id, &precondition)))

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::CommandError;
-use super::message::{Command, Message};
+use super::message::{Command, Message, Prepared};
 use super::precondition::Precondition;
 use super::probes::SharedStatus;
 use super::view::ReadView;
@@ -84,7 +84,11 @@ impl OrchestratorHandle {
         patch: Value,
         precondition: Precondition,
     ) -> Result<Arc<Schedule>, CommandError> {
-        self.ask(|reply| Command::PatchSchedule { caller, id, patch, precondition, reply }).await
+        // Reading a cron expression can take a millisecond: not in the loop, where everybody waits for it.
+        let current = self.view.schedule(&id).ok_or_else(|| CommandError::ScheduleNotFound(id.clone()))?;
+        let input = schedule_input::parse_patch(&current.definition, &patch, &self.catalog, self.clock.now());
+        let prepared = Prepared { version: current.version, input: Box::new(input.map_err(CommandError::Invalid)?) };
+        self.ask(|reply| Command::PatchSchedule { caller, id, patch, prepared, precondition, reply }).await
     }
 
     /// Deletes a schedule. Its waiting job is skipped, its running job goes on.

@@ -32,6 +32,13 @@ pub(super) enum Message {
     Stop,
 }
 
+/// A patch applied to the version of a schedule that the caller saw, outside the loop. The actor applies it again only when the
+/// schedule has changed since.
+pub(super) struct Prepared {
+    pub version: u64,
+    pub input: Box<ScheduleInput>,
+}
+
 pub(super) enum Command {
     CreateSchedule {
         caller: Caller,
@@ -51,6 +58,7 @@ pub(super) enum Command {
         caller: Caller,
         id: ScheduleId,
         patch: Value,
+        prepared: Prepared,
         precondition: Precondition,
         reply: Reply<Arc<Schedule>>,
     },

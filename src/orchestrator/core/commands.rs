@@ -13,6 +13,7 @@ use crate::domain::schedule::{RunState, Schedule, ScheduleDefinition};
 use crate::domain::schedule_input::{self, ScheduleInput};
 use crate::domain::time::Timestamp;
 use crate::orchestrator::error::CommandError;
+use crate::orchestrator::message::Prepared;
 use crate::orchestrator::precondition::Precondition;
 
 impl Step<'_> {
@@ -60,11 +61,17 @@ impl Step<'_> {
         caller: &Caller,
         id: &ScheduleId,
         patch: &Value,
+        prepared: Option<Prepared>,
         precondition: &Precondition,
     ) -> Result<Arc<Schedule>, CommandError> {
         let current = self.schedule_for_edit(id, precondition)?;
-        let input = schedule_input::parse_patch(&current.definition, patch, &self.rules.catalog, self.now)
-            .map_err(CommandError::Invalid)?;
+        let input = match prepared {
+            Some(prepared) if prepared.version == current.version => *prepared.input,
+            _ => {
+                let parsed = schedule_input::parse_patch(&current.definition, patch, &self.rules.catalog, self.now);
+                parsed.map_err(CommandError::Invalid)?
+            }
+        };
         check_same_id(id, &input)?;
         Ok(self.edit(caller, "patch_schedule", &current, input.definition))
     }
@@ -143,10 +150,12 @@ impl Step<'_> {
         Ok(Arc::clone(&self.state.jobs[&id]))
     }
 
-    /// `(schedule, scheduled_for)` is unique: a run asked for in the millisecond of a fire is a millisecond later.
+    /// `(schedule, scheduled_for)` is unique: a run asked for in the millisecond of a fire, one that has not been dealt with
+    /// included, is a millisecond later.
     fn free_moment(&self, id: &ScheduleId) -> Timestamp {
+        let fire = self.state.schedules.get(id).and_then(|schedule| schedule.run.next_run_at);
         let mut moment = self.now;
-        while self.state.fires.contains_key(&(id.clone(), moment)) {
+        while fire == Some(moment) || self.state.fires.contains_key(&(id.clone(), moment)) {
             moment += chrono::TimeDelta::milliseconds(1);
         }
         moment

@@ -108,7 +108,7 @@ impl World {
     }
 
     pub fn patch(&mut self, name: &str, patch: Value) -> Result<Arc<Schedule>, CommandError> {
-        self.decide(|step| step.patch_schedule(&operator(), &id(name), &patch, &Precondition::None))
+        self.decide(|step| step.patch_schedule(&operator(), &id(name), &patch, None, &Precondition::None))
     }
 
     pub fn run(&mut self, name: &str, force: bool) -> Result<Arc<Job>, CommandError> {
