@@ -5,7 +5,7 @@ CREATE TABLE schedules (
     id      TEXT NOT NULL PRIMARY KEY,
     version INTEGER NOT NULL,
     body    TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 CREATE TABLE jobs (
     id            TEXT NOT NULL PRIMARY KEY,
@@ -14,7 +14,7 @@ CREATE TABLE jobs (
     state         TEXT NOT NULL,
     body          TEXT NOT NULL,
     UNIQUE (schedule_id, scheduled_for)           -- a fire starts at most one job, whoever writes
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 CREATE TABLE installed_bundles (
     name TEXT NOT NULL PRIMARY KEY

@@ -1,0 +1,200 @@
+//! Keeps everything in one SQLite file: WAL, `synchronous=FULL`, one writer.
+//!
+//! A commit is one transaction with a fixed number of statements, whatever the number of changes: the rows go in as one JSON array,
+//! so a batch of hundreds costs little more than one row. Of several changes to one entity only the last is written.
+
+mod reading;
+mod rows;
+#[cfg(test)]
+mod tests;
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Sqlite, Transaction};
+
+use self::rows::{Rows, outbox_rows, signed};
+use crate::domain::idempotency::IdempotencyRecord;
+use crate::domain::job::Job;
+use crate::domain::ports::{Change, OutboxCommit, Store, StoreError, StoredState};
+use crate::domain::schedule::Schedule;
+
+/// Every version of the schema.
+pub(super) static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("src/storage/migrations");
+
+/// Why a database cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The folder or the lock file cannot be made.
+    #[error("{} cannot be made", path.display())]
+    Create {
+        /// What was to be made.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Another process has the database open.
+    #[error("{} is in use by another process", .0.display())]
+    InUse(PathBuf),
+    /// The file was written by a newer version.
+    #[error("{} was written by a newer version of themis-maintenance (schema {version}); use that version, or another file", path.display())]
+    Newer {
+        /// The database.
+        path: PathBuf,
+        /// Its schema's version.
+        version: i64,
+    },
+    /// SQLite says no.
+    #[error("{} cannot be opened as a database", path.display())]
+    Database {
+        /// The database.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// The schema cannot be brought up to date.
+    #[error("the schema of {} cannot be brought up to date", path.display())]
+    Migrate {
+        /// The database.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: sqlx::migrate::MigrateError,
+    },
+}
+
+/// A store in a SQLite file.
+pub struct SqliteStore {
+    pool: SqlitePool,
+    /// Held for as long as the store lives: a second process finds it taken.
+    _lock: File,
+}
+
+impl SqliteStore {
+    /// Opens a database, makes it if it is not there, and brings its schema up to date.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub async fn open(path: &Path) -> Result<Self, OpenError> {
+        let lock = lock(path)?;
+        let database = |source| OpenError::Database { path: path.to_owned(), source };
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full);
+        // One connection: there is one writer, and everything is read once, at the start.
+        let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.map_err(database)?;
+        MIGRATIONS.run(&pool).await.map_err(|source| match source {
+            sqlx::migrate::MigrateError::VersionMissing(version) => OpenError::Newer { path: path.to_owned(), version },
+            source => OpenError::Migrate { path: path.to_owned(), source },
+        })?;
+        Ok(Self { pool, _lock: lock })
+    }
+
+    async fn write(
+        &self,
+        transaction: &mut Transaction<'_, Sqlite>,
+        changes: &[Change],
+        outbox: OutboxCommit<'_>,
+    ) -> Result<(), sqlx::Error> {
+        if let Some(position) = outbox.written_up_to.map(signed) {
+            sqlx::query("DELETE FROM audit_outbox WHERE position < ?1").bind(position).execute(&mut **transaction).await?;
+            // The last one that is written stays, without its event, as the mark at which the search in the trail ends.
+            sqlx::query("UPDATE audit_outbox SET event = NULL WHERE position = ?1")
+                .bind(position)
+                .execute(&mut **transaction)
+                .await?;
+        }
+        let events = outbox_rows(outbox).map_err(|error| sqlx::Error::Encode(error.into()))?;
+        let rows = Rows::of(changes).map_err(|error| sqlx::Error::Encode(error.into()))?;
+        for (statement, chunks) in [
+            ("DELETE FROM schedules WHERE id IN (SELECT value FROM json_each(?1))", &rows.deleted_schedules),
+            ("DELETE FROM jobs WHERE id IN (SELECT value FROM json_each(?1))", &rows.deleted_jobs),
+            (
+                "INSERT INTO schedules (id, version, body)
+                 SELECT value ->> 'id', value ->> 'version', value ->> 'body' FROM json_each(?1) WHERE true
+                 ON CONFLICT (id) DO UPDATE SET version = excluded.version, body = excluded.body",
+                &rows.schedules,
+            ),
+            (
+                "INSERT INTO jobs (id, schedule_id, scheduled_for, state, body)
+                 SELECT value ->> 'id', value ->> 'schedule_id', value ->> 'scheduled_for', value ->> 'state', value ->> 'body'
+                 FROM json_each(?1) WHERE true
+                 ON CONFLICT (id) DO UPDATE SET state = excluded.state, body = excluded.body",
+                &rows.jobs,
+            ),
+            ("DELETE FROM idempotency_keys WHERE id IN (SELECT value FROM json_each(?1))", &rows.deleted_answers),
+            (
+                "INSERT INTO idempotency_keys (id, body) SELECT value ->> 'id', value ->> 'body' FROM json_each(?1) WHERE true
+                 ON CONFLICT (id) DO UPDATE SET body = excluded.body",
+                &rows.answers,
+            ),
+            ("INSERT OR IGNORE INTO installed_bundles (name) SELECT value FROM json_each(?1)", &rows.bundles),
+            (
+                "INSERT INTO audit_outbox (position, event_id, event)
+                 SELECT value ->> 'position', value ->> 'event_id', value ->> 'event' FROM json_each(?1)",
+                &events,
+            ),
+        ] {
+            for rows in chunks {
+                sqlx::query(statement).bind(rows).execute(&mut **transaction).await?;
+            }
+        }
+        if changes.is_empty() {
+            sqlx::query("UPDATE write_check SET counts = counts + 1").execute(&mut **transaction).await?;
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn load(&self) -> Result<StoredState, StoreError> {
+        let load = async {
+            let bundles: Vec<(String,)> = sqlx::query_as("SELECT name FROM installed_bundles").fetch_all(&self.pool).await?;
+            Ok(StoredState {
+                schedules: self.read::<Schedule>("schedules").await?,
+                jobs: self.read::<Job>("jobs").await?,
+                idempotency: self.read::<IdempotencyRecord>("idempotency_keys").await?,
+                installed_bundles: bundles.into_iter().map(|(name,)| name).collect(),
+                audit_outbox: self.read_outbox().await?,
+                damaged_rows: self.count_damaged().await?,
+            })
+        };
+        load.await.map_err(|error: sqlx::Error| StoreError::NotApplied(error.to_string()))
+    }
+
+    async fn commit(&self, changes: &[Change], outbox: OutboxCommit<'_>) -> Result<(), StoreError> {
+        let not_applied = |error: sqlx::Error| StoreError::NotApplied(error.to_string());
+        let mut transaction = self.pool.begin().await.map_err(not_applied)?;
+        self.write(&mut transaction, changes, outbox).await.map_err(not_applied)?;
+        // From here on a failure does not tell whether the transaction is in the file.
+        transaction.commit().await.map_err(|error| StoreError::PerhapsApplied(error.to_string()))
+    }
+
+    async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+/// Takes the lock file beside the database, so that one process owns it.
+fn lock(path: &Path) -> Result<File, OpenError> {
+    let create = |path: &Path, source| OpenError::Create { path: path.to_owned(), source };
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder).map_err(|source| create(folder, source))?;
+    }
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let lock_path = PathBuf::from(name);
+    let file = File::create(&lock_path).map_err(|source| create(&lock_path, source))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_owned())),
+        Err(TryLockError::Error(source)) => Err(create(&lock_path, source)),
+    }
+}

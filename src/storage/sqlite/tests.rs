@@ -1,0 +1,202 @@
+use super::*;
+use crate::domain::audit::{AuditEvent, AuditOutcome};
+use crate::domain::catalog::{Catalog, TargetCatalog};
+use crate::domain::idempotency::{IdempotencyId, RecordedAnswer};
+use crate::domain::ids::{JobId, ScheduleId};
+use crate::domain::job::{JobState, Trigger};
+use crate::domain::ports::OutboxEntry;
+use crate::domain::schedule::RunState;
+use crate::domain::schedule_input;
+use crate::domain::time::Timestamp;
+use serde_json::json;
+use std::sync::Arc;
+use uuid::Uuid;
+
+fn now() -> Timestamp {
+    "2026-01-01T00:00:00.123Z".parse().unwrap()
+}
+
+fn schedule(id: &str) -> Schedule {
+    let catalog = Catalog::new([("default".to_owned(), TargetCatalog::default())].into());
+    let document = json!({"name":"N","cron_expression":"0 2 * * *","tasks":["CUSTOM",{"task_type":"CACHE_WARM","parameters":{"a":[1.5,null]}}]});
+    Schedule {
+        id: ScheduleId::parse(id).unwrap(),
+        definition: Arc::new(schedule_input::parse(&document, &catalog, now()).unwrap().definition),
+        version: 1,
+        created_at: now(),
+        updated_at: now(),
+        created_by: "somebody".into(),
+        updated_by: "somebody".into(),
+        run: RunState { next_run_at: Some(now()), ..RunState::default() },
+    }
+}
+
+fn job(number: u128, schedule: &Schedule) -> Job {
+    Job {
+        id: JobId(Uuid::from_u128(number)),
+        schedule_id: schedule.id.clone(),
+        definition: Arc::clone(&schedule.definition),
+        trigger: Trigger::Cron,
+        scheduled_for: now(),
+        state: JobState::Pending,
+        reason: None,
+        error_message: None,
+        requested_by: None,
+        forced: false,
+        created_at: now(),
+        started_at: None,
+        finished_at: None,
+        cancel_requested_by: None,
+        retry_of: None,
+        tasks: Vec::new(),
+    }
+}
+
+async fn commit(store: &SqliteStore, changes: &[Change]) -> Result<(), StoreError> {
+    store.commit(changes, OutboxCommit::default()).await
+}
+
+fn event(number: u128) -> AuditEvent {
+    AuditEvent {
+        event_id: Uuid::from_u128(number),
+        time: now(),
+        actor: "ann\u{0}\u{e9}".into(),
+        action: "create_schedule".into(),
+        object: "schedule/a".into(),
+        outcome: AuditOutcome::Succeeded,
+        request_id: None,
+        before: None,
+        after: Some(json!({"b": 1.5, "a": [null, ""]})),
+        detail: Some(String::new()),
+    }
+}
+
+#[tokio::test]
+async fn audit_events_are_kept_with_their_commit_until_they_are_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&folder.path().join("m.db")).await.unwrap();
+    let events = [event(1), event(2), event(3)];
+    let add = OutboxCommit { first_position: 1, events: &events, written_up_to: None };
+    store.commit(&[put(&schedule("a"))], add).await.unwrap();
+    let entry = |number: u128, event| OutboxEntry { position: number as u64, event_id: Uuid::from_u128(number), event };
+    let kept = |loaded: StoredState| loaded.audit_outbox;
+    let all: Vec<_> = events.iter().map(|event| entry(event.event_id.as_u128(), Some(event.clone()))).collect();
+    assert_eq!(kept(store.load().await.unwrap()), all);
+    let more = [event(4)];
+    let add = OutboxCommit { first_position: 4, events: &more, written_up_to: Some(3) };
+    store.commit(&[], add).await.unwrap();
+    assert_eq!(kept(store.load().await.unwrap()), [entry(3, None), entry(4, Some(event(4)))]);
+    // A commit that is refused keeps no event either.
+    commit(&store, &[put_job(&job(1, &schedule("a")))]).await.unwrap();
+    let refused = OutboxCommit { first_position: 5, events: &events, written_up_to: Some(4) };
+    store.commit(&[put_job(&job(2, &schedule("a")))], refused).await.unwrap_err();
+    assert_eq!(kept(store.load().await.unwrap()).len(), 2);
+}
+
+fn put(schedule: &Schedule) -> Change {
+    Change::Schedule { before: None, after: Some(Arc::new(schedule.clone())) }
+}
+
+fn put_job(job: &Job) -> Change {
+    Change::Job { before: None, after: Some(Arc::new(job.clone())) }
+}
+
+#[tokio::test]
+async fn what_was_committed_is_loaded_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("below/maintenance.db");
+    let store = SqliteStore::open(&path).await.unwrap();
+    let (a, b) = (schedule("a"), schedule("b"));
+    let edited = Schedule { version: 2, ..a.clone() };
+    let edit = Change::Schedule { before: Some(Arc::new(a.clone())), after: Some(Arc::new(edited.clone())) };
+    let delete = Change::Schedule { before: Some(Arc::new(b.clone())), after: None };
+    let bundle = Change::BundleInstalled { name: "daily".into() };
+    commit(&store, &[put(&a), put(&b), edit, bundle, put_job(&job(1, &a))]).await.unwrap();
+    commit(&store, &[delete]).await.unwrap();
+    commit(&store, &[]).await.unwrap();
+    store.close().await;
+    drop(store);
+
+    let loaded = SqliteStore::open(&path).await.unwrap().load().await.unwrap();
+    assert_eq!(loaded.schedules, [edited]);
+    assert_eq!(loaded.jobs, [job(1, &a)]);
+    assert_eq!(loaded.installed_bundles, ["daily"]);
+}
+
+#[tokio::test]
+async fn a_fire_has_one_job_whoever_writes() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&folder.path().join("m.db")).await.unwrap();
+    let a = schedule("a");
+    commit(&store, &[put_job(&job(1, &a))]).await.unwrap();
+    let error = commit(&store, &[put(&a), put_job(&job(2, &a))]).await.unwrap_err();
+    assert!(matches!(error, StoreError::NotApplied(_)), "{error}");
+    let loaded = store.load().await.unwrap();
+    assert_eq!((loaded.jobs.len(), loaded.schedules.len()), (1, 0), "none of the refused batch is there");
+}
+
+#[tokio::test]
+async fn answers_are_kept_under_whose_key_it_is_until_they_are_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&folder.path().join("m.db")).await.unwrap();
+    let record = |caller: &str, operation: &str, digest: &str| {
+        let id = IdempotencyId { caller: caller.to_owned(), operation: operation.to_owned(), key: "k".to_owned() };
+        let answer = RecordedAnswer::Schedule(Arc::new(schedule("a")));
+        Arc::new(IdempotencyRecord { id, digest: digest.to_owned(), answer, created_at: now() })
+    };
+    let put = |record: &Arc<IdempotencyRecord>| Change::Idempotency { before: None, after: Some(Arc::clone(record)) };
+    let (one, other) = (record("a\",\"b", "c", "1"), record("a", "b\",\"c", "2"));
+    store.commit(&[put(&one), put(&other)], OutboxCommit::default()).await.unwrap();
+    let newer = record("a", "b\",\"c", "3");
+    store
+        .commit(&[Change::Idempotency { before: Some(other), after: Some(Arc::clone(&newer)) }], OutboxCommit::default())
+        .await
+        .unwrap();
+    let mut loaded = store.load().await.unwrap().idempotency;
+    loaded.sort_by(|a, b| a.digest.cmp(&b.digest));
+    assert_eq!(loaded, [IdempotencyRecord::clone(&one), IdempotencyRecord::clone(&newer)]);
+    store.commit(&[Change::Idempotency { before: Some(one), after: None }], OutboxCommit::default()).await.unwrap();
+    assert_eq!(store.load().await.unwrap().idempotency, [IdempotencyRecord::clone(&newer)]);
+    sqlx::query("UPDATE idempotency_keys SET body = '{'").execute(&store.pool).await.unwrap();
+    assert!(store.load().await.unwrap().idempotency.is_empty(), "a damaged answer is set aside");
+    assert!(store.load().await.unwrap().idempotency.is_empty());
+}
+
+#[tokio::test]
+async fn a_second_process_finds_the_file_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.db");
+    let _store = SqliteStore::open(&path).await.unwrap();
+    assert!(matches!(SqliteStore::open(&path).await, Err(OpenError::InUse(_))));
+}
+
+#[tokio::test]
+async fn a_newer_schema_and_a_file_that_is_no_database_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.db");
+    let store = SqliteStore::open(&path).await.unwrap();
+    sqlx::query("INSERT INTO _sqlx_migrations VALUES (9000, 'later', CURRENT_TIMESTAMP, true, x'00', 0)")
+        .execute(&store.pool)
+        .await
+        .unwrap();
+    store.close().await;
+    drop(store);
+    assert!(matches!(SqliteStore::open(&path).await, Err(OpenError::Newer { version: 9000, .. })));
+    let text = folder.path().join("text");
+    std::fs::write(&text, "this is no database, whatever it is called, and it is long enough to be one").unwrap();
+    assert!(matches!(SqliteStore::open(&text).await, Err(OpenError::Database { .. })));
+}
+
+#[tokio::test]
+async fn a_damaged_row_is_set_aside_and_the_rest_loads() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&folder.path().join("m.db")).await.unwrap();
+    commit(&store, &[put(&schedule("a")), put(&schedule("b"))]).await.unwrap();
+    sqlx::query("UPDATE schedules SET body = '{\"half\":' WHERE id = 'a'").execute(&store.pool).await.unwrap();
+    assert_eq!(store.load().await.unwrap().schedules, [schedule("b")]);
+    let (kept,): (i64,) =
+        sqlx::query_as("SELECT count(*) FROM damaged_rows WHERE id = 'a'").fetch_one(&store.pool).await.unwrap();
+    assert_eq!(kept, 1);
+    let again = store.load().await.unwrap();
+    assert_eq!((again.schedules.len(), again.damaged_rows), (1, 1));
+}
