@@ -3,9 +3,18 @@
 mod support;
 
 mod architecture;
+mod audit_trail;
+mod bad_input;
+mod command_line;
 mod fires;
+mod health_report;
+mod job_lists;
+mod metrics_page;
 mod openapi_document;
+mod problems;
 mod runs;
 mod schedules;
 mod shutdown;
 mod surviving;
+mod task_types;
+mod tokens;
