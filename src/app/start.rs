@@ -59,8 +59,12 @@ pub async fn start(config: Config, adapters: Adapters, listener: TcpListener) ->
     probes::register_configured(&health, &config)?;
     let ticker = start_ticker(&handle, &health, &metrics).await?;
     probes::register_module(&health, "ticker", ticker.probe());
-    let refresh = health.clone();
-    let first_refresh = tokio::spawn(async move { refresh.refresh().await });
+    let (refresh, started) = (health.clone(), handle.clone());
+    let first_refresh = tokio::spawn(async move {
+        // What the probes said while the store was loading is out of date the moment it is loaded.
+        started.started().await;
+        refresh.refresh_all().await;
+    });
 
     let state = HttpState {
         handle: handle.clone(),

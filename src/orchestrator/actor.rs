@@ -123,6 +123,7 @@ impl Orchestrator {
         }
         self.handle.status.set_loaded();
         self.handle.ready.store(true, Ordering::Release);
+        self.handle.status.set_started();
         let counts = self.handle.view.counts(self.ports.clock.now());
         tracing::info!(schedules = counts.total_schedules, enabled = counts.enabled_schedules, "orchestrator ready");
         while let Some(batch) = self.next_batch().await {

@@ -95,6 +95,12 @@ impl HealthRegistry {
         checks.join_all().await;
     }
 
+    /// Runs every probe, due or not: something has changed. One that is under way is run again at the next refresh.
+    pub async fn refresh_all(&self) {
+        self.modules.write().iter_mut().for_each(|module| module.due = None);
+        self.refresh().await;
+    }
+
     async fn check(&self, name: String, probe: Arc<dyn HealthProbe>, timeout: Duration) {
         // In its own task, so that a probe that panics is an unhealthy module and not a registry that stands still.
         let mut check = tokio::spawn(async move { probe.check().await });
