@@ -121,6 +121,8 @@ impl Orchestrator {
         if !self.commit(decided, Vec::new()).await {
             return Err(StoreError::NotApplied("what recovery decided could not be written".to_owned()));
         }
+        // Loading counts as a turn: the probe must not find a loop that seems to stand still since 1970.
+        self.handle.status.turned(self.ports.clock.now());
         self.handle.status.set_loaded();
         self.handle.ready.store(true, Ordering::Release);
         self.handle.status.set_started();
