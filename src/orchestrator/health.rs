@@ -103,7 +103,8 @@ impl HealthRegistry {
 
     async fn check(&self, name: String, probe: Arc<dyn HealthProbe>, timeout: Duration) {
         // In its own task, so that a probe that panics is an unhealthy module and not a registry that stands still.
-        let mut check = tokio::spawn(async move { probe.check().await });
+        let asked = Arc::clone(&probe);
+        let mut check = tokio::spawn(async move { asked.check().await });
         let signal = match tokio::time::timeout(timeout, &mut check).await {
             Ok(Ok(signal)) => signal,
             Ok(Err(_)) => HealthSignal::new(HealthStatus::Unhealthy, "the probe itself failed (a bug; see the log)"),
@@ -113,7 +114,8 @@ impl HealthRegistry {
             }
         };
         let mut modules = self.modules.write();
-        if let Some(module) = modules.iter_mut().find(|module| module.last.module_name == name) {
+        // Another probe may have taken the name meanwhile, and this one does not speak for it.
+        if let Some(module) = modules.iter_mut().find(|module| Arc::ptr_eq(&module.probe, &probe)) {
             if module.last.signal.status != signal.status {
                 tracing::info!(module = %name, from = %module.last.signal.status, to = %signal.status, message = %signal.message, "health changed");
             }

@@ -369,6 +369,13 @@ async fn a_refused_write_changes_nothing() {
     let answer =
         Answer::of(app.request(Method::PATCH, "/schedules/s").header("if-match", "\"s:9\"").json(&json!({"name":"New"}))).await;
     assert_eq!(answer.expect(412)["code"], "precondition_failed");
+    for (method, path) in [("PUT", ""), ("PATCH", ""), ("DELETE", ""), ("POST", "/enable"), ("POST", "/disable")] {
+        for tags in ["\"s:9\"", "\"\"", &format!("W/{}", before.header("etag"))] {
+            let request = app.request(method.parse().unwrap(), &format!("/schedules/s{path}")).header("if-match", tags);
+            let answer = Answer::of(request.json(&with(json!({"name":"New"})))).await;
+            assert_eq!(answer.expect(412)["code"], "precondition_failed", "{method} {path} {tags}");
+        }
+    }
     assert_eq!(app.get("/schedules/s").await.json, before.json);
     app.stop().await;
 }

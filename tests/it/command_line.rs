@@ -74,9 +74,11 @@ impl Service {
     /// The exit code, once the process has ended, and what it logged.
     async fn ended(mut self) -> (Option<i32>, String) {
         let child = std::sync::Mutex::new(&mut self.child);
-        let status = until("the process to end", || async { child.lock().unwrap().try_wait().expect("a status") }).await;
+        let status =
+            until("the process to end", || async { child.lock().expect("nobody panics with it").try_wait().expect("a status") })
+                .await;
         let mut log = String::new();
-        std::fs::File::open(self.folder.path().join("log")).unwrap().read_to_string(&mut log).unwrap();
+        std::fs::File::open(self.folder.path().join("log")).and_then(|mut file| file.read_to_string(&mut log)).expect("the log");
         (status.code(), log)
     }
 }
@@ -207,11 +209,13 @@ async fn a_service_that_knows_only_its_secret_works_and_ends_in_order() {
     assert!(second.0 == 78 && second.2.contains("server.listen"), "{second:?}");
 
     let trail = service.folder.path().join("data/audit.jsonl");
-    service.signal("-TERM");
     let audit = until("the audit trail", || async {
         std::fs::read_to_string(&trail).ok().filter(|text| text.contains("create_schedule"))
     })
     .await;
+    let (code, out, err) = run(&mut program(service.folder.path(), &["audit", "verify", "data/audit.jsonl"]));
+    assert!(code == 0 && out.starts_with("1 lines"), "{out} {err}");
+    service.signal("-TERM");
     let (code, log) = service.ended().await;
     assert_eq!(code, Some(0), "{log}");
     for secret in [SECRET, token, token.rsplit('.').next().unwrap()] {

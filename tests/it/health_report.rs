@@ -198,6 +198,27 @@ async fn a_probe_is_asked_again_when_its_interval_is_over_and_not_before() {
 }
 
 #[tokio::test]
+async fn a_probe_that_was_replaced_does_not_speak_for_its_successor() {
+    let mut app = TestApp::start().await;
+    let (old, new) = (Scripted::new(Conduct::Hangs), Scripted::new(Conduct::Says(HealthStatus::Healthy)));
+    let registry = app.running().health().clone();
+    registry.register_with("extra", Arc::clone(&old) as Arc<dyn HealthProbe>, Duration::from_secs(1), Duration::from_millis(300));
+    let refresh = tokio::spawn({
+        let registry = registry.clone();
+        async move { registry.refresh().await }
+    });
+    until("the question", || async { (old.asked.load(Ordering::SeqCst) == 1).then_some(()) }).await;
+    registry.register_health_probe("extra", Arc::clone(&new) as Arc<dyn HealthProbe>);
+    registry.refresh().await;
+    report_when(&app, "the new probe's answer", |report| module(report, "extra")["status"] == "HEALTHY").await;
+    // By now the old one has run into its timeout.
+    refresh.await.unwrap();
+    registry.refresh().await;
+    assert_eq!(module(&report(&app).await, "extra")["status"], "HEALTHY");
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn a_report_does_not_wait_for_a_probe_that_hangs() {
     let mut app = TestApp::start().await;
     let probe = Scripted::new(Conduct::Hangs);

@@ -14,7 +14,7 @@ fn ids(page: &Value) -> Vec<String> {
 
 async fn app_with(schedules: &[&str]) -> TestApp {
     let app = TestApp::start().await;
-    app.sandbox.script(Fault::always("/maintenance/cache-warm", FaultKind::status("500".parse().unwrap())));
+    app.sandbox.script(Fault::always("/maintenance/cache-warm", FaultKind::status("500".parse().expect("a status"))));
     for id in schedules {
         let task = if id.starts_with("bad") { "CACHE_WARM" } else { "LOG_ROTATION" };
         let window = if id.starts_with("late") { (10, 11) } else { (0, 0) };

@@ -6,6 +6,7 @@ mod architecture;
 mod audit_trail;
 mod bad_input;
 mod command_line;
+mod contention;
 mod fires;
 mod health_report;
 mod job_lists;

@@ -17,9 +17,11 @@ fn code(answer: &Answer) -> &str {
     }
     assert_eq!(answer.json["status"], answer.status.as_u16());
     assert_eq!(answer.json["request_id"], answer.header("x-request-id"));
-    assert!(answer.json["errors"].is_array() && !answer.json["title"].as_str().unwrap().is_empty(), "{}", answer.text);
-    assert!(answer.json["type"].as_str().unwrap().ends_with(&answer.json["code"].as_str().unwrap().replace('_', "-")));
-    answer.json["code"].as_str().unwrap()
+    assert!(answer.json["errors"].is_array() && !answer.json["title"].as_str().expect("text").is_empty(), "{}", answer.text);
+    assert!(
+        answer.json["type"].as_str().expect("text").ends_with(&answer.json["code"].as_str().expect("text").replace('_', "-"))
+    );
+    answer.json["code"].as_str().expect("text")
 }
 
 fn bearer(app: &TestApp) -> String {
@@ -28,9 +30,9 @@ fn bearer(app: &TestApp) -> String {
 
 /// Every path of the document with its methods.
 fn paths() -> Vec<(String, Vec<String>)> {
-    let document: Value = serde_json::from_str(&themis_maintenance::http::openapi_json()).unwrap();
-    let methods = |item: &Value| item.as_object().unwrap().keys().map(|name| name.to_uppercase()).collect();
-    document["paths"].as_object().unwrap().iter().map(|(path, item)| (path.clone(), methods(item))).collect()
+    let document: Value = serde_json::from_str(&themis_maintenance::http::openapi_json()).expect("JSON");
+    let methods = |item: &Value| item.as_object().expect("an object").keys().map(|name| name.to_uppercase()).collect();
+    document["paths"].as_object().expect("an object").iter().map(|(path, item)| (path.clone(), methods(item))).collect()
 }
 
 #[tokio::test]

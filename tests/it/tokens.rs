@@ -233,13 +233,13 @@ async fn scopes_are_read_from_every_claim_in_every_form() {
 
 /// Every operation of the document with the scope that it asks for, or none.
 fn operations() -> Vec<(Method, String, Option<String>)> {
-    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/openapi/openapi.json")).unwrap();
-    let document: Value = serde_json::from_str(&text).unwrap();
-    let paths = document["paths"].as_object().unwrap();
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/openapi/openapi.json")).expect("the document");
+    let document: Value = serde_json::from_str(&text).expect("JSON");
+    let paths = document["paths"].as_object().expect("an object");
     let operations = paths.iter().flat_map(|(path, item)| {
-        item.as_object().unwrap().iter().map(move |(method, operation)| {
+        item.as_object().expect("an object").iter().map(move |(method, operation)| {
             let scope = operation["x-required-scope"].as_str().map(str::to_owned);
-            (method.to_uppercase().parse().unwrap(), path.clone(), scope)
+            (method.to_uppercase().parse().expect("a method"), path.clone(), scope)
         })
     });
     operations.collect()
