@@ -391,6 +391,34 @@ async fn put_of_an_unknown_id_is_404_and_creates_nothing() {
     app.stop().await;
 }
 
+#[tokio::test]
+async fn a_preset_and_another_expression_do_not_go_together() {
+    let mut app = TestApp::start().await;
+    app.create(with(json!({"id":"s","frequency":"DAILY","cron_expression":null,"window_start_hour":3}))).await;
+    let before = app.get("/schedules/s").await.expect(200);
+    for patch in [
+        json!({"cron_expression":"0 5 * * *"}),
+        json!({"cron_expression":"0 3 * * *","window_start_hour":4}),
+        json!({"frequency":"WEEKLY","cron_expression":"0 3 * * *"}),
+    ] {
+        assert_broken(&app.patch("/schedules/s", patch.clone()).await, "cron_expression", &patch);
+        assert_eq!(app.get("/schedules/s").await.expect(200), before);
+    }
+    for (patch, frequency, expression) in [
+        (json!({"cron_expression":"0 3 * * *"}), "DAILY", "0 3 * * *"),
+        (json!({"cron_expression":null}), "DAILY", "0 3 * * *"),
+        (json!({"frequency":"custom"}), "CUSTOM", "0 3 * * *"),
+        (json!({"frequency":"monthly"}), "MONTHLY", "0 3 1 * *"),
+        (json!({"frequency":null,"cron_expression":"@hourly"}), "CUSTOM", "@hourly"),
+    ] {
+        let now = app.patch("/schedules/s", patch.clone()).await.expect(200);
+        assert_eq!((&now["frequency"], &now["cron_expression"]), (&json!(frequency), &json!(expression)), "{patch}");
+        let again = app.put("/schedules/s", now.clone()).await.expect(200);
+        assert_eq!(again, now, "what was read can be sent back");
+    }
+    app.stop().await;
+}
+
 /// `next_run_at` after each kind of edit. The clock stands at 02:00 on Monday, 5 January.
 #[tokio::test]
 async fn the_next_run_follows_every_edit() {

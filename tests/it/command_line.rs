@@ -5,8 +5,10 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
+use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use themis_maintenance::sandbox::{Sandbox, SandboxConfig};
 
 use crate::support::{Answer, until};
 
@@ -47,11 +49,17 @@ struct Service {
 impl Service {
     /// Starts it with nothing but the secret and an address in its environment, and waits until it is ready.
     async fn start() -> Self {
-        let (folder, address) = (folder(), free_address());
+        Self::start_in(folder(), &[]).await
+    }
+
+    /// Starts it in a folder that an earlier one may have left, with more in its environment.
+    async fn start_in(folder: TempDir, environment: &[(&str, &str)]) -> Self {
+        let address = free_address();
         let log = std::fs::File::create(folder.path().join("log")).expect("a log file");
         let child = program(folder.path(), &["serve"])
             .env(SECRET_VARIABLE, SECRET)
             .env(LISTEN_VARIABLE, &address)
+            .envs(environment.iter().copied())
             .stdout(log.try_clone().expect("a file handle"))
             .stderr(log)
             .spawn()
@@ -71,15 +79,23 @@ impl Service {
         assert!(status.success());
     }
 
-    /// The exit code, once the process has ended, and what it logged.
-    async fn ended(mut self) -> (Option<i32>, String) {
+    /// A call with an admin's token.
+    async fn call(&self, method: Method, path: &str, body: Value) -> Answer {
+        let mut command = program(self.folder.path(), &["token", "--scope", "admin"]);
+        let (_, token, _) = run(command.env(SECRET_VARIABLE, SECRET));
+        let url = self.url(&format!("/api/v1/maintenance{path}"));
+        Answer::of(client().request(method, url).bearer_auth(token.trim()).json(&body)).await
+    }
+
+    /// The exit code, once the process has ended, what it logged, and its folder.
+    async fn ended(mut self) -> (Option<i32>, String, TempDir) {
         let child = std::sync::Mutex::new(&mut self.child);
         let status =
             until("the process to end", || async { child.lock().expect("nobody panics with it").try_wait().expect("a status") })
                 .await;
         let mut log = String::new();
         std::fs::File::open(self.folder.path().join("log")).and_then(|mut file| file.read_to_string(&mut log)).expect("the log");
-        (status.code(), log)
+        (status.code(), log, std::mem::replace(&mut self.folder, folder()))
     }
 }
 
@@ -216,12 +232,47 @@ async fn a_service_that_knows_only_its_secret_works_and_ends_in_order() {
     let (code, out, err) = run(&mut program(service.folder.path(), &["audit", "verify", "data/audit.jsonl"]));
     assert!(code == 0 && out.starts_with("1 lines"), "{out} {err}");
     service.signal("-TERM");
-    let (code, log) = service.ended().await;
+    let (code, log, _folder) = service.ended().await;
     assert_eq!(code, Some(0), "{log}");
     for secret in [SECRET, token, token.rsplit('.').next().unwrap()] {
         assert!(!log.contains(secret) && !audit.contains(secret), "a secret got out: {log}");
     }
     assert!(log.contains("listening") && log.contains("SIGTERM"), "{log}");
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_the_process_at_once_and_the_next_start_says_what_was_interrupted() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (sandbox, _) = Sandbox::start(listener, SandboxConfig::default(), std::future::pending()).await.unwrap();
+    let target = sandbox.base_url();
+    let environment = [("THEMIS_MAINTENANCE__TARGETS__DEFAULT__BASE_URL", target.as_str())];
+    let service = Service::start_in(folder(), &environment).await;
+    let document = json!({"id":"s","name":"S","cron_expression":"0 0 1 1 *","tasks":["METRICS_COLLECTION","METRICS_COLLECTION"]});
+    service.call(Method::POST, "/schedules", document).await.expect(201);
+    // The verdict of the probe comes by the same path, so wait for the job's own call.
+    let held = sandbox.hold(None, "/stats");
+    let job = service.call(Method::POST, "/schedules/s/run", json!({})).await.expect(202);
+    let path = format!("/jobs/{}", job["id"].as_str().unwrap());
+    sandbox.wait_for_requests(|seen| seen.iter().any(|request| request.header("idempotency-key").is_some())).await;
+    service.signal("-TERM");
+    let (client, url) = (client(), service.url("/readyz"));
+    until("readiness to go off", || async { (client.get(&url).send().await.ok()?.status() == 503).then_some(()) }).await;
+    assert_eq!(service.call(Method::GET, &path, Value::Null).await.expect(200)["state"], "RUNNING");
+    service.signal("-TERM");
+    let (code, log, folder) = service.ended().await;
+    assert!(code.is_some_and(|code| code != 0), "{log}");
+    held.release();
+    let service = Service::start_in(folder, &environment).await;
+    let job = service.call(Method::GET, &path, Value::Null).await.expect(200);
+    assert_eq!((&job["state"], &job["reason"]), (&json!("FAILED"), &json!("INTERRUPTED")));
+    let tasks: Vec<(&Value, &Value)> =
+        job["tasks"].as_array().unwrap().iter().map(|task| (&task["state"], &task["outcome"])).collect();
+    assert_eq!(tasks, [(&json!("FAILED"), &json!("UNKNOWN")), (&json!("SKIPPED"), &Value::Null)]);
+    service.signal("-INT");
+    let (code, log, folder) = service.ended().await;
+    assert_eq!(code, Some(0), "{log}");
+    let (code, _, err) = run(&mut program(folder.path(), &["audit", "verify", "data/audit.jsonl"]));
+    assert_eq!(code, 0, "{err}");
 }
 
 #[test]
