@@ -59,11 +59,11 @@ pub async fn start(config: Config, adapters: Adapters, listener: TcpListener) ->
     probes::register_configured(&health, &config)?;
     let ticker = start_ticker(&handle, &health, &metrics).await?;
     probes::register_module(&health, "ticker", ticker.probe());
-    let (refresh, started) = (health.clone(), handle.clone());
-    let first_refresh = tokio::spawn(async move {
+    let (modules, started) = (health.clone(), handle.clone());
+    let first_look = tokio::spawn(async move {
         // What the probes said while the store was loading is out of date the moment it is loaded.
         started.started().await;
-        refresh.refresh_all().await;
+        modules.look_again();
     });
 
     let state = HttpState {
@@ -101,7 +101,7 @@ pub async fn start(config: Config, adapters: Adapters, listener: TcpListener) ->
         health,
         audit,
         ticker,
-        first_refresh,
+        first_look,
         orchestrator: Some(tokio::spawn(orchestrator.run())),
         shutdown_grace: config.server.shutdown_grace,
     })
@@ -120,6 +120,7 @@ pub(super) fn target_settings(name: &str, target: &TargetConfig) -> TargetSettin
     TargetSettings {
         name: name.to_owned(),
         base_url: target.base_url.clone(),
+        token: target.token.clone(),
         token_file: target.token_file.clone(),
         connect_timeout: target.connect_timeout,
         requests_per_minute: target.requests_per_minute,
@@ -175,14 +176,9 @@ async fn start_ticker(
     metrics: &Metrics,
 ) -> Result<Ticker, AppError> {
     let (heart, pruner, probes, upkeep) = (handle.clone(), handle.clone(), health.clone(), metrics.clone());
-    let refresh = move || {
-        let probes = probes.clone();
-        // Every module has its own interval and is never looked at twice at once, so refreshes may overlap.
-        drop(tokio::spawn(async move { probes.refresh().await }));
-    };
     let jobs = vec![
         ServiceJob { name: "heartbeat", cron: EVERY_SECOND, action: Arc::new(move || heart.heartbeat()) },
-        ServiceJob { name: "probes", cron: EVERY_SECOND, action: Arc::new(refresh) },
+        ServiceJob { name: "probes", cron: EVERY_SECOND, action: Arc::new(move || probes.spawn_refresh()) },
         ServiceJob { name: "prune", cron: EVERY_MINUTE, action: Arc::new(move || pruner.prune()) },
         ServiceJob { name: "metrics-upkeep", cron: EVERY_FIVE_SECONDS, action: Arc::new(move || upkeep.upkeep()) },
     ];

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::job::wire_enum;
 use super::time::{Timestamp, serde_millis};
+use super::vocabulary::wire_enum;
 use std::fmt;
 use utoipa::ToSchema;
 

@@ -49,10 +49,13 @@ pub enum CronError {
     TooOften(u32),
 }
 
-/// A parsed expression that has a future match and fires at most every ten seconds. Equality is that of the text.
+/// A parsed expression that has a future match and fires at most every ten seconds. Equality is that of the text. Cheap to clone;
+/// schedules with the same text share one.
 #[derive(Clone)]
-pub struct CronExpression {
-    source: Arc<str>,
+pub struct CronExpression(Arc<Parsed>);
+
+struct Parsed {
+    source: String,
     /// Bit n is set when second n matches; likewise minutes and hours. None of the three is ever empty.
     seconds: u64,
     minutes: u64,
@@ -87,26 +90,26 @@ impl CronExpression {
 
     /// The text as it was given.
     pub fn as_str(&self) -> &str {
-        &self.source
+        &self.0.source
     }
 
     /// True when two texts are the same but for blanks and letter case.
     pub fn same_as(&self, text: &str) -> bool {
         let words = |text: &str| text.split_whitespace().map(str::to_ascii_uppercase).collect::<Vec<_>>();
-        words(&self.source) == words(text)
+        words(&self.0.source) == words(text)
     }
 
     /// The first match after `instant`.
     pub fn next_after(&self, instant: Timestamp) -> Option<Timestamp> {
         let mut date = instant.date_naive();
-        if self.days.matches(date)
+        if self.0.days.matches(date)
             && let Some(time) = self.time_from(instant.num_seconds_from_midnight() + 1)
         {
             return Some(date.and_time(time).and_utc());
         }
         for _ in 0..SEARCH_DAYS {
-            date = self.days.next_candidate(date)?;
-            if self.days.matches(date) {
+            date = self.0.days.next_candidate(date)?;
+            if self.0.days.matches(date) {
                 return Some(date.and_time(self.time_from(0)?).and_utc());
             }
         }
@@ -132,10 +135,17 @@ impl CronExpression {
 
     /// True when some match falls inside the window. A time of day does not depend on the day, so the hours decide.
     pub fn ever_inside(&self, window: Window) -> bool {
-        (0..24).any(|hour| self.hours >> hour & 1 == 1 && window.contains_hour(hour))
+        (0..24).any(|hour| self.0.hours >> hour & 1 == 1 && window.contains_hour(hour))
     }
 
+    /// Reads the text, or takes what was read of the same text before.
     fn parse_fields(text: &str) -> Result<Self, CronError> {
+        static EXPRESSIONS: LazyLock<Mutex<Interner<Parsed>>> = LazyLock::new(Mutex::default);
+        let mut expressions = EXPRESSIONS.lock().unwrap_or_else(PoisonError::into_inner);
+        expressions.get_or_make(text, || Self::read_fields(text)).map(Self)
+    }
+
+    fn read_fields(text: &str) -> Result<Parsed, CronError> {
         let trimmed = text.trim();
         let expanded = match NICKNAMES.iter().find(|(nickname, _)| nickname.eq_ignore_ascii_case(trimmed)) {
             Some((_, fields)) => fields,
@@ -158,7 +168,7 @@ impl CronExpression {
             return Err(CronError::NeverMatches);
         }
         let days = DayRule::shared(&fields[fields.len() - 3..].join(" ").to_ascii_uppercase()).map_err(syntax)?;
-        Ok(Self { source: text.into(), seconds, minutes, hours, days })
+        Ok(Parsed { source: text.to_owned(), seconds, minutes, hours, days })
     }
 
     /// The first matching time of a day at or after a second of that day.
@@ -167,26 +177,29 @@ impl CronExpression {
             return None;
         }
         let (hour, minute, second) = (second_of_day / 3600, second_of_day / 60 % 60, second_of_day % 60);
-        let this_hour = bit_from(u64::from(self.hours), hour) == Some(hour);
-        let this_minute = this_hour && bit_from(self.minutes, minute) == Some(minute);
+        let this_hour = bit_from(u64::from(self.0.hours), hour) == Some(hour);
+        let this_minute = this_hour && bit_from(self.0.minutes, minute) == Some(minute);
         let first = |set: u64| set.trailing_zeros();
         let at = NaiveTime::from_hms_opt;
-        if this_minute && let Some(second) = bit_from(self.seconds, second) {
+        if this_minute && let Some(second) = bit_from(self.0.seconds, second) {
             return at(hour, minute, second);
         }
-        if this_hour && let Some(minute) = bit_from(self.minutes, minute + 1) {
-            return at(hour, minute, first(self.seconds));
+        if this_hour && let Some(minute) = bit_from(self.0.minutes, minute + 1) {
+            return at(hour, minute, first(self.0.seconds));
         }
-        let hour = bit_from(u64::from(self.hours), hour + 1)?;
-        at(hour, first(self.minutes), first(self.seconds))
+        let hour = bit_from(u64::from(self.0.hours), hour + 1)?;
+        at(hour, first(self.0.minutes), first(self.0.seconds))
     }
 
     /// How many times of a day lie in `[from, to]`, and the last of them, in seconds of the day.
     fn times_between(&self, from: u32, to: u32) -> (u64, Option<u32>) {
         if from == 0 && to == SECONDS_PER_DAY - 1 {
-            let count = self.seconds.count_ones() * self.minutes.count_ones() * self.hours.count_ones();
+            let count = self.0.seconds.count_ones() * self.0.minutes.count_ones() * self.0.hours.count_ones();
             let last = |set: u64| 63 - set.leading_zeros();
-            return (u64::from(count), Some(last(u64::from(self.hours)) * 3600 + last(self.minutes) * 60 + last(self.seconds)));
+            return (
+                u64::from(count),
+                Some(last(u64::from(self.0.hours)) * 3600 + last(self.0.minutes) * 60 + last(self.0.seconds)),
+            );
         }
         let times = std::iter::successors(self.time_from(from), |time| self.time_from(time.num_seconds_from_midnight() + 1));
         let seconds = times.map(|time| time.num_seconds_from_midnight()).take_while(|&second| second <= to);
@@ -201,7 +214,7 @@ impl CronExpression {
         let within_day = seconds.windows(2).map(|pair| pair[1] - pair[0]).min();
         let over_midnight = seconds.first()? + SECONDS_PER_DAY - seconds.last()?;
         // Only a gap that would break the rule is worth the look at forty years of days.
-        let midnight_counts = over_midnight < MIN_SECONDS_BETWEEN_FIRES && self.days.ever_two_days_running(now.date_naive());
+        let midnight_counts = over_midnight < MIN_SECONDS_BETWEEN_FIRES && self.0.days.ever_two_days_running(now.date_naive());
         match (within_day, midnight_counts) {
             (Some(within), true) => Some(within.min(over_midnight)),
             (None, true) => Some(over_midnight),
@@ -213,18 +226,13 @@ impl CronExpression {
 impl DayRule {
     /// The rule for `"DOM MONTH DOW"`. Schedules with the same days share one, because croner's pattern is large.
     fn shared(fields: &str) -> Result<Arc<Self>, croner::errors::CronError> {
-        static RULES: LazyLock<Mutex<HashMap<String, Weak<DayRule>>>> = LazyLock::new(Mutex::default);
+        static RULES: LazyLock<Mutex<Interner<DayRule>>> = LazyLock::new(Mutex::default);
         let mut rules = RULES.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(rule) = rules.get(fields).and_then(Weak::upgrade) {
-            return Ok(rule);
-        }
-        let cron = CronParser::builder().year(Year::Disallowed).build().parse(&format!("0 0 {fields}"))?;
-        let months =
-            (1..=12_u32).filter(|&month| cron.pattern.month_match(month).unwrap_or(false)).fold(0, |set, month| set | 1 << month);
-        let rule = Arc::new(Self { months, cron });
-        rules.retain(|_, rule| rule.strong_count() > 0);
-        rules.insert(fields.to_owned(), Arc::downgrade(&rule));
-        Ok(rule)
+        rules.get_or_make(fields, || {
+            let cron = CronParser::builder().year(Year::Disallowed).build().parse(&format!("0 0 {fields}"))?;
+            let matching = (1..=12_u32).filter(|&month| cron.pattern.month_match(month).unwrap_or(false));
+            Ok(Self { months: matching.fold(0, |set, month| set | 1 << month), cron })
+        })
     }
 
     fn matches(&self, date: NaiveDate) -> bool {
@@ -246,6 +254,34 @@ impl DayRule {
     }
 }
 
+/// Keeps one copy of equal things for as long as somebody uses it.
+struct Interner<T> {
+    entries: HashMap<String, Weak<T>>,
+    /// Number of entries at which the abandoned ones are thrown out: twice what was left last time, so that this costs little.
+    clean_at: usize,
+}
+
+impl<T> Default for Interner<T> {
+    fn default() -> Self {
+        Self { entries: HashMap::new(), clean_at: 64 }
+    }
+}
+
+impl<T> Interner<T> {
+    fn get_or_make<E>(&mut self, key: &str, make: impl FnOnce() -> Result<T, E>) -> Result<Arc<T>, E> {
+        if let Some(known) = self.entries.get(key).and_then(Weak::upgrade) {
+            return Ok(known);
+        }
+        let made = Arc::new(make()?);
+        if self.entries.len() >= self.clean_at {
+            self.entries.retain(|_, entry| entry.strong_count() > 0);
+            self.clean_at = 64.max(self.entries.len() * 2);
+        }
+        self.entries.insert(key.to_owned(), Arc::downgrade(&made));
+        Ok(made)
+    }
+}
+
 /// The lowest set bit at or above `from`.
 fn bit_from(set: u64, from: u32) -> Option<u32> {
     let rest = set.checked_shr(from).unwrap_or(0);
@@ -258,7 +294,7 @@ fn time_of_day(second: u32) -> Option<NaiveTime> {
 
 impl PartialEq for CronExpression {
     fn eq(&self, other: &Self) -> bool {
-        self.source == other.source
+        self.0.source == other.0.source
     }
 }
 
@@ -266,13 +302,13 @@ impl Eq for CronExpression {}
 
 impl fmt::Debug for CronExpression {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_tuple("CronExpression").field(&self.source).finish()
+        formatter.debug_tuple("CronExpression").field(&self.0.source).finish()
     }
 }
 
 impl serde::Serialize for CronExpression {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.source)
+        serializer.serialize_str(&self.0.source)
     }
 }
 

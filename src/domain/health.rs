@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::job::wire_enum;
+use super::vocabulary::wire_enum;
 
 wire_enum! {
     /// How well a module is.

@@ -19,4 +19,5 @@ pub mod schedule;
 pub mod schedule_input;
 pub mod task;
 pub mod time;
+mod vocabulary;
 pub mod window;

@@ -71,10 +71,17 @@ impl<'a> Attempt<'a> {
         self.verify(&main, deadline).await
     }
 
-    /// Fills a call's places.
-    pub(super) fn render(&self, call: &Call) -> Result<RenderedCall, Failure> {
-        call.render(&self.task.spec.parameters, &self.values)
-            .map_err(|why| Failure::permanent(format!("{} {} cannot be made: {why}", call.method.as_str(), call.path.as_str())))
+    /// Fills the places of the call that does the work.
+    fn render(&self, call: &Call) -> Result<RenderedCall, Failure> {
+        render(call, &self.task.spec.parameters, &self.values)
+    }
+
+    /// Fills the places of a call that follows it. The handle is the target's, never a parameter of that name: with it, a task could
+    /// be told to watch or stop another one's work.
+    pub(super) fn render_follow_up(&self, call: &Call) -> Result<RenderedCall, Failure> {
+        let mut parameters = self.task.spec.parameters.clone();
+        parameters.shift_remove("handle");
+        render(call, &parameters, &self.values)
     }
 
     fn timeout(&self) -> Duration {
@@ -103,6 +110,11 @@ impl<'a> Attempt<'a> {
     pub(super) async fn pass_limiter(&self, deadline: Instant) -> bool {
         timeout_at(deadline, self.target.limiter.ready()).await.is_ok()
     }
+}
+
+fn render(call: &Call, parameters: &Map<String, Value>, values: &Map<String, Value>) -> Result<RenderedCall, Failure> {
+    call.render(parameters, values)
+        .map_err(|why| Failure::permanent(format!("{} {} cannot be made: {why}", call.method.as_str(), call.path.as_str())))
 }
 
 /// A point in time so far ahead; a time that no clock holds counts as never.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use reqwest::Client;
+use secrecy::SecretString;
 use url::{Position, Url};
 
 /// How long a connection may take to stand where nothing else is said.
@@ -23,7 +24,9 @@ pub struct TargetSettings {
     pub name: String,
     /// `http` or `https`, host, port and perhaps a path prefix; no credentials, query or fragment.
     pub base_url: Url,
-    /// A file with the bearer token; it is read again whenever it changes. None: calls go out without `Authorization`.
+    /// The bearer token. Without it and without a file calls go out without `Authorization`.
+    pub token: Option<SecretString>,
+    /// A file with the bearer token, in place of `token`; it is read again whenever it changes.
     pub token_file: Option<PathBuf>,
     /// How long a connection may take to stand, TLS included.
     pub connect_timeout: Duration,
@@ -37,6 +40,7 @@ impl TargetSettings {
         Self {
             name: name.into(),
             base_url,
+            token: None,
             token_file: None,
             connect_timeout: DEFAULT_CONNECT_TIMEOUT,
             requests_per_minute: DEFAULT_REQUESTS_PER_MINUTE,

@@ -78,7 +78,7 @@ impl TaskExecutor for HttpExecutor {
             attempt.values.insert("handle".to_owned(), handle);
         }
         let (job_id, task) = (call.job_id, call.task_name.as_str());
-        let rendered = match attempt.render(cancel) {
+        let rendered = match attempt.render_follow_up(cancel) {
             Ok(rendered) => rendered,
             Err(failure) => {
                 // As a rule the handle: the attempt was stopped before the target had named one.

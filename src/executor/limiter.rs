@@ -107,7 +107,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn waiting_takes_the_interval_and_no_longer() {
         let limiter = RequestLimiter::new(NonZeroU32::new(90).expect("not zero"));
-        let start = Instant::now();
+        let start = clocks::instant();
         for _ in 0..9 {
             limiter.ready().await;
         }

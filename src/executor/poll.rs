@@ -31,7 +31,7 @@ impl Attempt<'_> {
     /// Asks for the state until it is an end state; gives back the answer that says so. A poll that fails says nothing about the
     /// work, so it is repeated until the time is over, and then the outcome is unknown.
     pub(super) async fn wait_for_end(&self, poll: &Poll, main: &str, deadline: Instant) -> Result<Answer, Failure> {
-        let call = self.render(&poll.call)?;
+        let call = self.render_follow_up(&poll.call)?;
         let label = label(&call);
         let readable = readable(&poll.success);
         let mut wait = poll.interval;

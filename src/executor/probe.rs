@@ -13,7 +13,7 @@ use super::answer::{Answer, answer, read_body};
 use super::client::{BaseUrl, DEFAULT_CONNECT_TIMEOUT, ExecutorError, TargetSettings, client};
 use super::clocks;
 use super::failure::root_cause;
-use super::token::TokenFile;
+use super::token::TokenSource;
 use crate::domain::fields::printable;
 use crate::domain::health::{HealthSignal, HealthStatus};
 use crate::domain::ports::HealthProbe;
@@ -24,7 +24,7 @@ pub struct ThemisDbProbe {
     client: Client,
     stats: Url,
     origin: String,
-    token: Option<TokenFile>,
+    token: Option<TokenSource>,
 }
 
 impl ThemisDbProbe {
@@ -40,7 +40,7 @@ impl ThemisDbProbe {
             client: client(&settings.base_url, settings.connect_timeout, &owner)?,
             stats,
             origin: base.origin().to_owned(),
-            token: settings.token_file.map(TokenFile::new),
+            token: TokenSource::new(settings.token, settings.token_file),
         })
     }
 }

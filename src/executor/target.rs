@@ -15,7 +15,7 @@ use super::clocks;
 use super::failure::{Failure, judge, label, root_cause};
 use super::limiter::RequestLimiter;
 use super::metrics::RequestMetrics;
-use super::token::TokenFile;
+use super::token::TokenSource;
 use crate::domain::job::Outcome;
 use crate::domain::ports::SentSignal;
 use crate::domain::recipe::{Method, RenderedCall, SuccessRule};
@@ -28,21 +28,21 @@ pub(super) struct Target {
     name: String,
     base: BaseUrl,
     client: Client,
-    token: Option<TokenFile>,
+    token: Option<TokenSource>,
     pub(super) limiter: RequestLimiter,
     metrics: Arc<dyn RequestMetrics>,
 }
 
 impl Target {
     pub(super) fn new(settings: TargetSettings, metrics: Arc<dyn RequestMetrics>) -> Result<Self, ExecutorError> {
-        let TargetSettings { name, base_url, token_file, connect_timeout, requests_per_minute } = settings;
+        let TargetSettings { name, base_url, token, token_file, connect_timeout, requests_per_minute } = settings;
         let owner = format!("target '{name}'");
         let requests_per_minute =
             NonZeroU32::new(requests_per_minute).ok_or_else(|| ExecutorError::NoRequests { target: name.clone() })?;
         Ok(Self {
             base: BaseUrl::new(&base_url, &owner)?,
             client: client(&base_url, connect_timeout, &owner)?,
-            token: token_file.map(TokenFile::new),
+            token: TokenSource::new(token, token_file),
             limiter: RequestLimiter::new(requests_per_minute),
             metrics,
             name,

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use parking_lot::Mutex;
 use reqwest::header::HeaderValue;
+use secrecy::{ExposeSecret, SecretString};
 
 /// A token is some kilobytes at most; a longer file is not a token.
 const LONGEST: u64 = 64 * 1024;
@@ -28,13 +29,44 @@ pub(super) struct TokenError {
     why: String,
 }
 
-impl TokenFile {
-    pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, cached: Mutex::default() }
+/// Where a target's token comes from.
+pub(super) enum TokenSource {
+    /// It stands in the configuration.
+    Fixed(SecretString),
+    /// It stands in a file.
+    File(TokenFile),
+}
+
+impl TokenSource {
+    /// A file counts more than a fixed token; the configuration has only one of them.
+    pub(super) fn new(token: Option<SecretString>, file: Option<PathBuf>) -> Option<Self> {
+        file.map(|path| Self::File(TokenFile::new(path))).or(token.map(Self::Fixed))
     }
 
     /// The value of the `Authorization` header, marked so that it does not show in debug output.
     pub(super) async fn authorization(&self) -> Result<HeaderValue, TokenError> {
+        match self {
+            Self::File(file) => file.authorization().await,
+            Self::Fixed(token) => bearer(token.expose_secret())
+                .ok_or_else(|| TokenError { path: PathBuf::from("(configured token)"), why: UNFIT.to_owned() }),
+        }
+    }
+}
+
+const UNFIT: &str = "it holds characters that no token has";
+
+fn bearer(token: &str) -> Option<HeaderValue> {
+    let mut header = HeaderValue::from_str(&format!("Bearer {token}")).ok()?;
+    header.set_sensitive(true);
+    Some(header)
+}
+
+impl TokenFile {
+    fn new(path: PathBuf) -> Self {
+        Self { path, cached: Mutex::default() }
+    }
+
+    async fn authorization(&self) -> Result<HeaderValue, TokenError> {
         let metadata = tokio::fs::metadata(&self.path).await.map_err(|error| self.error(error))?;
         if !metadata.is_file() || metadata.len() > LONGEST {
             return Err(self.error("it is not a regular file of at most 64 KiB"));
@@ -49,9 +81,7 @@ impl TokenFile {
         if token.is_empty() {
             return Err(self.error("it is empty"));
         }
-        let unfit = |_| self.error("it holds characters that no token has");
-        let mut header = HeaderValue::from_str(&format!("Bearer {token}")).map_err(unfit)?;
-        header.set_sensitive(true);
+        let header = bearer(token).ok_or_else(|| self.error(UNFIT))?;
         *self.cached.lock() = Some(Cached { version, header: header.clone() });
         Ok(header)
     }

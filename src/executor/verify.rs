@@ -25,7 +25,7 @@ impl Attempt<'_> {
     }
 
     async fn verify_one(&self, check: &Check, main: &str, deadline: Instant) -> Result<(), Failure> {
-        let call = self.render(&check.call).map_err(|failure| failure.preceded_by("verification "))?;
+        let call = self.render_follow_up(&check.call).map_err(|failure| failure.preceded_by("verification "))?;
         let mut last_word = "the timeout was reached".to_owned();
         for attempt in 1..=TRIES {
             if !self.pass_limiter(deadline).await {

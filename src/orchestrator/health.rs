@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::RwLock;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::domain::health::{HealthSignal, HealthStatus};
 use crate::domain::ports::{Clock, HealthProbe};
@@ -32,6 +34,8 @@ pub struct ModuleHealth {
 pub struct HealthRegistry {
     modules: Arc<RwLock<Vec<Module>>>,
     clock: Arc<dyn Clock>,
+    refreshes: TaskTracker,
+    closing: CancellationToken,
 }
 
 struct Module {
@@ -46,7 +50,7 @@ struct Module {
 impl HealthRegistry {
     /// An empty registry.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { modules: Arc::default(), clock }
+        Self { modules: Arc::default(), clock, refreshes: TaskTracker::new(), closing: CancellationToken::new() }
     }
 
     /// Adds a module with the usual interval and timeout; one of the same name is replaced.
@@ -72,6 +76,28 @@ impl HealthRegistry {
         self.modules.read().iter().map(|module| module.last.clone()).collect()
     }
 
+    /// Starts a refresh in the background. Refreshes may overlap: every module has its own interval and is never looked at twice at
+    /// once.
+    pub fn spawn_refresh(&self) {
+        if !self.refreshes.is_closed() {
+            let registry = self.clone();
+            self.refreshes.spawn(async move { registry.closing.run_until_cancelled(registry.refresh()).await });
+        }
+    }
+
+    /// Starts a refresh of every module, due or not: something has changed. A probe that is under way is run again at the next one.
+    pub fn look_again(&self) {
+        self.modules.write().iter_mut().for_each(|module| module.due = None);
+        self.spawn_refresh();
+    }
+
+    /// Starts no more refreshes and breaks off those under way: a probe that hangs must not hold up the end.
+    pub async fn close(&self) {
+        self.refreshes.close();
+        self.closing.cancel();
+        self.refreshes.wait().await;
+    }
+
     /// Runs every probe that is due, side by side, and keeps what they say. A probe that is still under way is not run again.
     pub async fn refresh(&self) {
         let now = self.clock.now();
@@ -95,16 +121,10 @@ impl HealthRegistry {
         checks.join_all().await;
     }
 
-    /// Runs every probe, due or not: something has changed. One that is under way is run again at the next refresh.
-    pub async fn refresh_all(&self) {
-        self.modules.write().iter_mut().for_each(|module| module.due = None);
-        self.refresh().await;
-    }
-
     async fn check(&self, name: String, probe: Arc<dyn HealthProbe>, timeout: Duration) {
         // In its own task, so that a probe that panics is an unhealthy module and not a registry that stands still.
         let asked = Arc::clone(&probe);
-        let mut check = tokio::spawn(async move { asked.check().await });
+        let mut check = AbortOnDropHandle::new(tokio::spawn(async move { asked.check().await }));
         let signal = match tokio::time::timeout(timeout, &mut check).await {
             Ok(Ok(signal)) => signal,
             Ok(Err(_)) => HealthSignal::new(HealthStatus::Unhealthy, "the probe itself failed (a bug; see the log)"),

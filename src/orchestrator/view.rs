@@ -161,8 +161,9 @@ impl ReadView {
             enabled_schedules: inner.enabled_schedules,
             pending_jobs: inner.pending.len(),
             running_jobs: inner.running.len(),
-            succeeded_jobs_24h: inner.succeeded.range(since..).count(),
-            failed_jobs_24h: inner.failed.range(since..).count(),
+            // Jobs are pruned after a day, as a rule, so the few older ones are quicker counted than the others.
+            succeeded_jobs_24h: inner.succeeded.len() - inner.succeeded.range(..since).count(),
+            failed_jobs_24h: inner.failed.len() - inner.failed.range(..since).count(),
         }
     }
 

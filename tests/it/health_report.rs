@@ -77,7 +77,7 @@ async fn move_on(app: &TestApp, by: TimeDelta) {
     app.running().handle().heartbeat();
     // Messages are handled in order, so the heartbeat is done when this is.
     app.delete("/schedules/none").await.expect(404);
-    app.running().health().refresh_all().await;
+    app.running().health().look_again();
 }
 
 #[tokio::test]

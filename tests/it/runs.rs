@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use themis_maintenance::sandbox::{Fault, FaultKind};
+use themis_maintenance::sandbox::{Fault, FaultKind, SandboxConfig};
 
 use crate::support::{Answer, TestApp, WRITE};
 
@@ -126,5 +126,20 @@ async fn a_task_type_without_an_endpoint_is_accepted_with_a_warning_and_fails_sa
     let job = app.run("s").await;
     assert_eq!(job["state"], "FAILED");
     assert!(job["tasks"][0]["error_message"].as_str().unwrap().contains("[endpoints.LOG_ROTATION]"), "{job}");
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn the_targets_token_goes_along_and_a_negative_sequence_never_leaves() {
+    let sandbox = SandboxConfig { admin_token: Some("themis-admin".to_owned()), ..SandboxConfig::default() };
+    let mut app = TestApp::builder().sandbox(sandbox).with("targets.default.token = \"themis-admin\"").start().await;
+    let retention = |sequence: i64| json!({"task_type":"RETENTION_ENFORCEMENT","parameters":{"before_sequence":sequence}});
+    app.create(json!({"id":"good","name":"G","cron_expression":"@yearly","tasks":[retention(0)]})).await;
+    app.create(json!({"id":"bad","name":"B","cron_expression":"@yearly","tasks":[retention(-1)]})).await;
+    assert_eq!(app.run("good").await["state"], "SUCCEEDED");
+    app.sandbox.clear_requests();
+    let job = app.run("bad").await;
+    assert_eq!((&job["state"], &job["tasks"][0]["outcome"]), (&json!("FAILED"), &json!("PERMANENT")));
+    assert!(app.sandbox.requests().iter().all(|request| request.method != "POST"));
     app.stop().await;
 }

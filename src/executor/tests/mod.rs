@@ -1,1 +1,173 @@
+//! The executor against a scripted server. Time stands still unless a test moves it, so no outcome depends on the machine's pace.
 
+mod cancelling;
+mod outcomes;
+mod polling;
+mod probes;
+mod requests;
+mod server;
+mod tokens;
+mod verification;
+
+use std::collections::BTreeMap;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use serde_json::{Map, Value, json};
+use url::Url;
+use uuid::Uuid;
+
+use self::server::Server;
+use super::{HttpExecutor, RequestMetrics, TargetSettings};
+use crate::domain::catalog::{Catalog, TargetCatalog};
+use crate::domain::ids::JobId;
+use crate::domain::job::Outcome;
+use crate::domain::ports::{AttemptReport, AttemptTrace, TaskCall, TaskExecutor};
+use crate::domain::recipe::{Assertion, Body, Call, Method, PathTemplate, Recipe, SuccessRule, Test};
+use crate::domain::task::{TaskSpec, TaskType};
+
+const JOB: u128 = 0x0190_0000_0000_7000_8000_0000_0000_00ab;
+
+/// Keeps a paused clock still: without a blocking task the runtime would jump to the next timer whenever it waits for a socket.
+struct StoppedClock {
+    _running: std::sync::mpsc::Sender<()>,
+}
+
+impl StoppedClock {
+    fn new() -> Self {
+        let (running, ended) = std::sync::mpsc::channel::<()>();
+        tokio::task::spawn_blocking(move || ended.recv());
+        Self { _running: running }
+    }
+}
+
+/// Keeps what was counted.
+#[derive(Default)]
+struct Counted(Mutex<Vec<(String, Outcome)>>);
+
+impl RequestMetrics for Counted {
+    fn target_request(&self, target: &str, outcome: Outcome) {
+        self.0.lock().push((target.to_owned(), outcome));
+    }
+}
+
+/// An executor with one target and one recipe, and what goes with it. For tests that start with a paused clock.
+struct Bench {
+    executor: Arc<HttpExecutor>,
+    metrics: Arc<Counted>,
+    trace: Arc<AttemptTrace>,
+    task: TaskCall,
+    _stopped: StoppedClock,
+}
+
+impl Bench {
+    fn new(server: &Server, recipe: Recipe) -> Self {
+        Self::with_settings(settings(&server.url("")), recipe)
+    }
+
+    fn with_settings(settings: TargetSettings, recipe: Recipe) -> Self {
+        let target = TargetCatalog {
+            recipes: BTreeMap::from([(TaskType::IndexRebuild, Arc::new(recipe))]),
+            custom: BTreeMap::new(),
+            max_concurrent_jobs: 1,
+        };
+        let catalog = Arc::new(Catalog::new(BTreeMap::from([("default".to_owned(), target)])));
+        let metrics = Arc::new(Counted::default());
+        let executor =
+            HttpExecutor::new(vec![settings], catalog, Arc::clone(&metrics) as Arc<dyn RequestMetrics>).expect("an executor");
+        let task = TaskCall {
+            job_id: JobId(Uuid::from_u128(JOB)),
+            task_index: 2,
+            task_name: "rebuild".to_owned(),
+            attempt: 3,
+            target: "default".to_owned(),
+            spec: TaskSpec {
+                parameters: object(json!({"table": "users", "column": "age"})),
+                ..TaskSpec::plain(TaskType::IndexRebuild)
+            },
+        };
+        Self { executor: Arc::new(executor), metrics, trace: Arc::default(), task, _stopped: StoppedClock::new() }
+    }
+
+    async fn attempt(&self) -> AttemptReport {
+        self.executor.attempt(&self.task, &self.trace).await
+    }
+
+    async fn cancel(&self) {
+        self.executor.cancel(&self.task, &self.trace).await;
+    }
+
+    /// Starts an attempt, waits until the server has got `requests` requests, lets `passing` pass, and gives back the report.
+    async fn attempt_while(&self, server: &Server, requests: usize, passing: Duration) -> AttemptReport {
+        let (executor, task, trace) = (Arc::clone(&self.executor), self.task.clone(), Arc::clone(&self.trace));
+        let attempt = tokio::spawn(async move { executor.attempt(&task, &trace).await });
+        server.requests_arrived(requests).await;
+        tokio::time::advance(passing).await;
+        attempt.await.expect("the attempt does not panic")
+    }
+
+    /// Makes an attempt while the clock moves on, by a millisecond whenever nothing else is to do. Fit for what waits for seconds:
+    /// the task's timeout is put so far off that no request is overtaken by it.
+    async fn attempt_while_time_passes(&self) -> AttemptReport {
+        let mut task = self.task.clone();
+        task.spec.timeout_seconds = Some(u32::MAX);
+        let mut attempt = pin!(self.executor.attempt(&task, &self.trace));
+        for _ in 0..1_000_000 {
+            tokio::select! {
+                biased;
+                report = &mut attempt => return report,
+                () = tokio::time::advance(Duration::from_millis(1)) => {}
+            }
+        }
+        panic!("the attempt did not end within 1000 seconds");
+    }
+
+    fn counted(&self) -> Vec<Outcome> {
+        let counted = self.metrics.0.lock();
+        assert!(counted.iter().all(|(target, _)| target == "default"));
+        counted.iter().map(|(_, outcome)| *outcome).collect()
+    }
+}
+
+/// Settings that reach a server, with limits that no test meets unless it sets its own.
+fn settings(base_url: &str) -> TargetSettings {
+    TargetSettings {
+        requests_per_minute: 1_000_000,
+        connect_timeout: Duration::from_secs(86_400),
+        ..TargetSettings::new("default", Url::parse(base_url).expect("a URL"))
+    }
+}
+
+fn call(method: Method, path: &str, body: Body) -> Call {
+    Call { method, path: PathTemplate::parse(path).expect("a path"), body }
+}
+
+/// `POST /index/rebuild` with the parameters, good when `/success` is true.
+fn recipe() -> Recipe {
+    Recipe {
+        call: call(Method::Post, "/index/rebuild", Body::Parameters),
+        required_parameters: Vec::new(),
+        minimums: BTreeMap::new(),
+        success: rule("/success", Test::Equals(json!(true))),
+        verify: Vec::new(),
+        poll: None,
+        cancel: None,
+        timeout: Duration::from_secs(600),
+        idempotent: true,
+        summary: Vec::new(),
+    }
+}
+
+fn rule(pointer: &str, test: Test) -> SuccessRule {
+    SuccessRule { statuses: Vec::new(), assertions: vec![Assertion { pointer: pointer.to_owned(), test }] }
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    value.as_object().cloned().expect("an object")
+}
+
+fn message(report: &AttemptReport) -> &str {
+    report.error_message.as_deref().expect("a message")
+}

@@ -117,7 +117,7 @@ async fn the_rate_limit_counts_health_and_each_token_for_itself() {
 #[test]
 fn the_rate_limit_refills_over_a_minute() {
     let limit = crate::sandbox::limit::RateLimit::new(Some(2));
-    let begin = tokio::time::Instant::now();
+    let begin = crate::sandbox::clock::instant();
     let after = |seconds| begin + std::time::Duration::from_secs(seconds);
     assert!(limit.admit("", begin) && limit.admit("", begin));
     assert!(!limit.admit("", after(29)));

@@ -65,7 +65,7 @@ async fn faults_are_matched_by_method_and_path_in_order() {
 async fn a_delay_comes_before_the_usual_answer() {
     let delay = Duration::from_millis(60);
     let sandbox = faulty(FaultKind::Delay(delay)).await;
-    let begin = tokio::time::Instant::now();
+    let begin = crate::sandbox::clock::instant();
     assert_eq!(ok(get(&sandbox, "/health")).await["status"], "healthy");
     assert!(begin.elapsed() >= delay);
 }

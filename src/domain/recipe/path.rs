@@ -1,0 +1,120 @@
+//! Paths with places, below a target's base URL: what may stand in them, and how the places are filled.
+
+use serde_json::{Map, Value};
+
+use super::render::{RenderError, scalar_text};
+
+/// A path with `{parameter}` places.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PathTemplate(String);
+
+/// Why a text is not a path template.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PathTemplateError {
+    /// It has to be a path, never a URL.
+    #[error("must begin with '/' and contain no '//', no '..' and no blank")]
+    NotAPath,
+    /// `/admin/restore` replaces the live database (THEMISDB.md).
+    #[error("must not lead to /admin/restore, which replaces the live database")]
+    Restore,
+    /// A brace without its partner, or nothing between them.
+    #[error("has a '{{' or '}}' without its partner, or an empty '{{}}'")]
+    Braces,
+}
+
+impl PathTemplate {
+    /// Checks a template.
+    ///
+    /// # Errors
+    /// Says which rule the text breaks.
+    pub fn parse(text: &str) -> Result<Self, PathTemplateError> {
+        let forbidden = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '\\' | '#');
+        if !text.starts_with('/') || text.contains("//") || text.contains("..") || text.contains(forbidden) {
+            return Err(PathTemplateError::NotAPath);
+        }
+        if leads_to_restore(text) {
+            return Err(PathTemplateError::Restore);
+        }
+        let mut open = false;
+        for (index, c) in text.char_indices() {
+            match c {
+                '{' if open => return Err(PathTemplateError::Braces),
+                '{' => open = true,
+                '}' if !open || text[..index].ends_with('{') => return Err(PathTemplateError::Braces),
+                '}' => open = false,
+                _ => {}
+            }
+        }
+        if open { Err(PathTemplateError::Braces) } else { Ok(Self(text.to_owned())) }
+    }
+
+    /// The template as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Names of the parameters in the path.
+    pub fn parameters(&self) -> impl Iterator<Item = &str> {
+        self.0.split('{').skip(1).filter_map(|rest| rest.split('}').next())
+    }
+
+    pub(super) fn render(&self, values: &Map<String, Value>) -> Result<String, RenderError> {
+        let mut path = String::with_capacity(self.0.len() + 32);
+        let mut rest = self.0.as_str();
+        while let Some((before, after)) = rest.split_once('{') {
+            let (name, tail) = after.split_once('}').unwrap_or((after, ""));
+            path.push_str(before);
+            let value = values.get(name).ok_or_else(|| RenderError::Missing(name.to_owned()))?;
+            let text = scalar_text(value).ok_or_else(|| RenderError::NotScalar(name.to_owned()))?;
+            if text.is_empty() || text == "." || text == ".." {
+                return Err(RenderError::NotASegment(name.to_owned()));
+            }
+            percent_encode(&text, &mut path);
+            rest = tail;
+        }
+        path.push_str(rest);
+        if leads_to_restore(&path) { Err(RenderError::Restore) } else { Ok(path) }
+    }
+}
+
+/// Percent-encodes everything but the unreserved characters of RFC 3986, so that a value stays within its segment.
+fn percent_encode(text: &str, into: &mut String) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            into.push(char::from(byte));
+        } else {
+            into.push_str(&format!("%{byte:02X}"));
+        }
+    }
+}
+
+fn leads_to_restore(path: &str) -> bool {
+    let path = path.split(['?']).next().unwrap_or(path).to_ascii_lowercase();
+    // Encoded letters would be the way around: refuse what a server might decode to it.
+    let decoded = percent_decode(&path);
+    decoded
+        .split('/')
+        .filter(|segment| !segment.is_empty() && *segment != ".")
+        .collect::<Vec<_>>()
+        .join("/")
+        .contains("admin/restore")
+}
+
+fn percent_decode(path: &str) -> String {
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let Some((&byte, tail)) = rest.split_first() {
+        let code = tail.get(..2).and_then(|hex| std::str::from_utf8(hex).ok()).and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        match (byte, code) {
+            (b'%', Some(code)) => {
+                bytes.push(code.to_ascii_lowercase());
+                rest = &tail[2..];
+            }
+            _ => {
+                bytes.push(byte);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
