@@ -61,7 +61,12 @@ pub async fn start(config: Config, adapters: Adapters, listener: TcpListener) ->
     probes::register_configured(&health, &config)?;
     let ticker = start_ticker(&handle, &health, &metrics).await?;
     probes::register_module(&health, "ticker", ticker.probe());
-    health.spawn_refresh();
+    let (modules, started) = (health.clone(), handle.clone());
+    let first_look = tokio::spawn(async move {
+        // What the probes said while the store was loading is out of date the moment it is loaded.
+        started.started().await;
+        modules.look_again();
+    });
 
     let state = HttpState {
         handle: handle.clone(),
@@ -98,6 +103,7 @@ pub async fn start(config: Config, adapters: Adapters, listener: TcpListener) ->
         health,
         audit,
         ticker,
+        first_look,
         orchestrator: Some(tokio::spawn(orchestrator.run())),
         shutdown_grace: config.server.shutdown_grace,
     })

@@ -129,8 +129,11 @@ impl Orchestrator {
         if !self.commit(decided, Vec::new()).await {
             return Err(StoreError::NotApplied("what recovery decided could not be written".to_owned()));
         }
+        // Loading counts as a turn: the probe must not find a loop that seems to stand still since 1970.
+        self.handle.status.turned(self.ports.clock.now());
         self.handle.status.set_loaded();
         self.handle.ready.store(true, Ordering::Release);
+        self.handle.status.set_started();
         let counts = self.handle.view.counts(self.ports.clock.now());
         tracing::info!(schedules = counts.total_schedules, enabled = counts.enabled_schedules, "orchestrator ready");
         while let Some(batch) = self.next_batch().await {

@@ -201,6 +201,11 @@ impl OrchestratorHandle {
         self.status.is_loaded()
     }
 
+    /// Returns once the store is loaded and commands are taken; never, when the store cannot be loaded.
+    pub async fn started(&self) {
+        self.status.started().await;
+    }
+
     /// Jobs under way.
     pub fn running_jobs(&self) -> usize {
         self.view.counts(self.clock.now()).running_jobs

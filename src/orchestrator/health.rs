@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::RwLock;
-use tokio_util::task::TaskTracker;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::domain::health::{HealthSignal, HealthStatus};
 use crate::domain::ports::{Clock, HealthProbe};
@@ -34,6 +35,7 @@ pub struct HealthRegistry {
     modules: Arc<RwLock<Vec<Module>>>,
     clock: Arc<dyn Clock>,
     refreshes: TaskTracker,
+    closing: CancellationToken,
 }
 
 struct Module {
@@ -48,7 +50,7 @@ struct Module {
 impl HealthRegistry {
     /// An empty registry.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { modules: Arc::default(), clock, refreshes: TaskTracker::new() }
+        Self { modules: Arc::default(), clock, refreshes: TaskTracker::new(), closing: CancellationToken::new() }
     }
 
     /// Adds a module with the usual interval and timeout; one of the same name is replaced.
@@ -79,13 +81,20 @@ impl HealthRegistry {
     pub fn spawn_refresh(&self) {
         if !self.refreshes.is_closed() {
             let registry = self.clone();
-            self.refreshes.spawn(async move { registry.refresh().await });
+            self.refreshes.spawn(async move { registry.closing.run_until_cancelled(registry.refresh()).await });
         }
     }
 
-    /// Starts no more refreshes and waits for those under way; each ends within its probes' timeouts.
+    /// Starts a refresh of every module, due or not: something has changed. A probe that is under way is run again at the next one.
+    pub fn look_again(&self) {
+        self.modules.write().iter_mut().for_each(|module| module.due = None);
+        self.spawn_refresh();
+    }
+
+    /// Starts no more refreshes and breaks off those under way: a probe that hangs must not hold up the end.
     pub async fn close(&self) {
         self.refreshes.close();
+        self.closing.cancel();
         self.refreshes.wait().await;
     }
 
@@ -114,7 +123,8 @@ impl HealthRegistry {
 
     async fn check(&self, name: String, probe: Arc<dyn HealthProbe>, timeout: Duration) {
         // In its own task, so that a probe that panics is an unhealthy module and not a registry that stands still.
-        let mut check = tokio::spawn(async move { probe.check().await });
+        let asked = Arc::clone(&probe);
+        let mut check = AbortOnDropHandle::new(tokio::spawn(async move { asked.check().await }));
         let signal = match tokio::time::timeout(timeout, &mut check).await {
             Ok(Ok(signal)) => signal,
             Ok(Err(_)) => HealthSignal::new(HealthStatus::Unhealthy, "the probe itself failed (a bug; see the log)"),
@@ -124,7 +134,8 @@ impl HealthRegistry {
             }
         };
         let mut modules = self.modules.write();
-        if let Some(module) = modules.iter_mut().find(|module| module.last.module_name == name) {
+        // Another probe may have taken the name meanwhile, and this one does not speak for it.
+        if let Some(module) = modules.iter_mut().find(|module| Arc::ptr_eq(&module.probe, &probe)) {
             if module.last.signal.status != signal.status {
                 tracing::info!(module = %name, from = %module.last.signal.status, to = %signal.status, message = %signal.message, "health changed");
             }

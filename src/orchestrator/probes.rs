@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use parking_lot::RwLock;
+use tokio::sync::watch;
 
 use super::handle::OrchestratorHandle;
 use crate::domain::health::{HealthSignal, HealthStatus};
@@ -18,6 +19,8 @@ const LONGEST_PAUSE_MS: i64 = 10_000;
 #[derive(Debug, Default)]
 pub(super) struct ActorStatus {
     loaded: AtomicBool,
+    /// Turns true once, when everything is in place.
+    started: watch::Sender<bool>,
     last_turn_ms: AtomicI64,
     store_fault: RwLock<Option<String>>,
     damaged_rows: AtomicU64,
@@ -30,6 +33,16 @@ impl ActorStatus {
 
     pub fn is_loaded(&self) -> bool {
         self.loaded.load(Ordering::Acquire)
+    }
+
+    pub fn set_started(&self) {
+        self.started.send_replace(true);
+    }
+
+    /// Returns once [`ActorStatus::set_started`] was called.
+    pub async fn started(&self) {
+        // The sender is ours, so there is no error to come.
+        let _ = self.started.subscribe().wait_for(|started| *started).await;
     }
 
     pub fn turned(&self, now: Timestamp) {

@@ -3,13 +3,23 @@
 mod support;
 
 mod architecture;
+mod audit_trail;
+mod bad_input;
+mod command_line;
+mod contention;
 mod fires;
+mod health_report;
 mod idempotency;
+mod job_lists;
+mod metrics_page;
 mod openapi_document;
 mod panics;
+mod problems;
 mod resuming;
 mod runs;
 mod schedules;
 mod shutdown;
 mod store_faults;
 mod surviving;
+mod task_types;
+mod tokens;

@@ -3,12 +3,14 @@
 mod app;
 mod client;
 mod clock;
+mod raw;
 
 use std::time::Duration;
 
 pub use app::TestApp;
 pub use client::{Answer, WRITE, request};
 pub use clock::TestClock;
+pub use raw::raw;
 
 /// How long a test waits for something that has to happen.
 pub const LIMIT: Duration = Duration::from_secs(20);
