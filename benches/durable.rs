@@ -14,7 +14,9 @@ use chrono::TimeDelta;
 use serde_json::json;
 use themis_maintenance::audit::NoAudit;
 use themis_maintenance::domain::catalog::{Catalog, TargetCatalog};
-use themis_maintenance::domain::ports::{AttemptReport, AttemptTrace, Change, Clock, IdSource, Store, TaskCall, TaskExecutor};
+use themis_maintenance::domain::ports::{
+    AttemptReport, AttemptTrace, Change, Clock, IdSource, OutboxCommit, Store, TaskCall, TaskExecutor,
+};
 use themis_maintenance::domain::principal::Caller;
 use themis_maintenance::domain::schedule::{RunState, Schedule};
 use themis_maintenance::domain::{ids::ScheduleId, schedule_input};
@@ -98,7 +100,7 @@ async fn creates_per_second(clients: usize) -> f64 {
             tokio::spawn(async move {
                 for number in (client..CREATES).step_by(clients) {
                     let caller = Caller { subject: "bench".to_owned(), request_id: None };
-                    handle.create_schedule(caller, &document(number)).await.unwrap();
+                    handle.create_schedule(caller, &document(number), None).await.unwrap();
                 }
             })
         })
@@ -120,7 +122,7 @@ async fn alone_per_second() -> f64 {
         (0..ALONE).map(|number| Change::Schedule { before: None, after: Some(Arc::new(schedule(number))) }).collect();
     let stopwatch = Stopwatch::start();
     for change in &changes {
-        store.commit(std::slice::from_ref(change)).await.unwrap();
+        store.commit(std::slice::from_ref(change), OutboxCommit::default()).await.unwrap();
     }
     let rate = ALONE as f64 / stopwatch.seconds();
     store.close().await;
@@ -135,7 +137,7 @@ async fn start_milliseconds(schedules: usize) -> f64 {
     let changes: Vec<Change> =
         (0..schedules).map(|number| Change::Schedule { before: None, after: Some(Arc::new(schedule(number))) }).collect();
     for chunk in changes.chunks(1_000) {
-        store.commit(chunk).await.unwrap();
+        store.commit(chunk, OutboxCommit::default()).await.unwrap();
     }
     store.close().await;
     drop((store, changes));

@@ -13,9 +13,6 @@ use crate::orchestrator::{HealthRegistry, OrchestratorHandle};
 /// The service's own modules are looked at more often than others: they cost nothing.
 const OWN_INTERVAL: std::time::Duration = std::time::Duration::from_secs(2);
 
-/// Names of the modules that the service registers for itself.
-pub(super) const OWN_MODULES: [&str; 4] = ["orchestrator", "store", "audit", "ticker"];
-
 /// Registers the orchestrator's own two.
 pub(super) fn register_own(health: &HealthRegistry, handle: &OrchestratorHandle) {
     let own = |name, probe| health.register_with(name, probe, OWN_INTERVAL, DEFAULT_PROBE_TIMEOUT);

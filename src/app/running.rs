@@ -19,6 +19,9 @@ const HTTP_DRAIN: Duration = Duration::from_secs(5);
 /// How long the actor may take to record the end of what was still running.
 const STOP_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// How long the audit trail may take to write out what was refused while the service ended.
+const AUDIT_FLUSH: Duration = Duration::from_secs(5);
+
 /// A running service. Ends by [`Running::shutdown`]; when it is dropped instead, its tasks go on until the process ends.
 pub struct Running {
     pub(super) servers: Vec<HttpServer>,
@@ -56,8 +59,11 @@ impl Running {
 
     /// Returns when the orchestrator ended though nobody asked it to: the store could not be loaded, or a bug.
     pub async fn failed(&mut self) -> AppError {
-        let Some(orchestrator) = self.orchestrator.take() else { return std::future::pending().await };
-        match orchestrator.await {
+        // By reference: when a signal comes first, this future is dropped, and the shutdown still has to wait for the actor.
+        let Some(orchestrator) = self.orchestrator.as_mut() else { return std::future::pending().await };
+        let ended = orchestrator.await;
+        self.orchestrator = None;
+        match ended {
             Ok(Ok(())) => AppError::internal("the orchestrator ended by itself", "this is a bug"),
             Ok(Err(error)) => AppError::internal("the orchestrator could not start", error),
             Err(panic) => AppError::internal("the orchestrator failed", panic),
@@ -72,7 +78,9 @@ impl Running {
         if tokio::time::timeout(shutdown_grace, handle.drain()).await.is_err() {
             tracing::warn!(running = handle.running_jobs(), "the grace is over: running jobs are stopped");
         }
-        handle.stop().await;
+        if tokio::time::timeout(STOP_TIMEOUT, handle.stop()).await.is_err() {
+            tracing::error!("the orchestrator takes no more messages");
+        }
         if let Some(orchestrator) = orchestrator {
             match tokio::time::timeout(STOP_TIMEOUT, orchestrator).await {
                 Ok(Ok(Ok(()))) => {}
@@ -88,7 +96,9 @@ impl Running {
         ticker.stop().await;
         first_look.abort();
         health.close().await;
-        audit.flush().await;
+        if tokio::time::timeout(AUDIT_FLUSH, audit.flush()).await.is_err() {
+            tracing::error!("the audit trail could not be written out");
+        }
         tracing::info!("ended");
     }
 }

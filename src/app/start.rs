@@ -13,6 +13,7 @@ use super::running::{HttpServer, Running};
 use super::{Adapters, AppError};
 use crate::audit::{FileAudit, NoAudit};
 use crate::config::{Config, StorageUrl, TargetConfig};
+use crate::domain::health::OWN_MODULES;
 use crate::domain::ports::{AuditSink, Store, TaskExecutor};
 use crate::executor::{HttpExecutor, TargetSettings};
 use crate::http::{self, HttpSettings, HttpState, TokenVerifier, VerificationKey, VerifierSettings};
@@ -28,7 +29,8 @@ use crate::ticker::{EVERY_FIVE_SECONDS, EVERY_MINUTE, EVERY_SECOND, ServiceJob, 
 pub async fn start(config: Config, adapters: Adapters, listener: TcpListener) -> Result<Running, AppError> {
     let Adapters { clock, ids, store, executor } = adapters;
     let catalog = Arc::new(config.catalog.clone());
-    let own_modules = probes::OWN_MODULES.iter().map(|&name| name.to_owned());
+    let kept = |name: &&str| *name != "audit" || config.audit.file.is_some();
+    let own_modules = OWN_MODULES.into_iter().filter(kept).map(str::to_owned);
     let modules = own_modules.chain(config.probes.keys().cloned()).collect();
     let metrics = Metrics::new(label_sets(config.targets.keys().cloned().collect(), modules, routes_of_the_document()));
 

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
 
 use crate::domain::audit::{AuditEvent, AuditOutcome};
 use crate::domain::time::Timestamp;
@@ -30,6 +31,7 @@ struct Written<'a> {
 #[expect(dead_code, reason = "the other fields are named so that their presence and types are checked")]
 struct Read {
     sequence: u64,
+    event_id: Uuid,
     time: Timestamp,
     actor: String,
     action: String,
@@ -139,6 +141,7 @@ pub(super) mod tests {
     /// An event by an actor.
     pub(in crate::audit) fn event(actor: &str) -> AuditEvent {
         AuditEvent {
+            event_id: Uuid::from_u128(1),
             time: DateTime::from_timestamp_millis(1_767_225_600_123).expect("a time"),
             actor: actor.to_owned(),
             action: "create_schedule".to_owned(),
@@ -159,7 +162,7 @@ pub(super) mod tests {
         assert_eq!(
             text,
             concat!(
-                r#"{"sequence":1,"time":"2026-01-01T00:00:00.123Z","actor":"ann\n\"é\"","action":"create_schedule","#,
+                r#"{"sequence":1,"event_id":"00000000-0000-0000-0000-000000000001","time":"2026-01-01T00:00:00.123Z","actor":"ann\n\"é\"","action":"create_schedule","#,
                 r#""object":"schedule/nightly","outcome":"SUCCEEDED","request_id":"r-1","before":null,"after":{"id":"nightly"},"#,
                 r#""detail":null,"previous":"0000000000000000000000000000000000000000000000000000000000000000"}"#,
                 "\n"
@@ -169,7 +172,7 @@ pub(super) mod tests {
         let second = output[text.len()..].trim_ascii_end();
         let second: serde_json::Value = serde_json::from_slice(second).expect("JSON");
         // What `sha256sum` says of the first line.
-        assert_eq!(second["previous"], "3a66ac0af05337c38975a46f88b07da204e4679975fae6781cac6de86d0cbf87");
+        assert_eq!(second["previous"], "195c36da3588a0288b7892bc59b844de3e57630d30bf9d20dce8176f2e09fe7b");
         assert_eq!(second["sequence"], 2);
     }
 

@@ -13,11 +13,12 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::chain::Chain;
 use super::error::AuditError;
+use super::reconcile::missing;
 use super::tail::read_tail;
 use super::writer::{LineFile, Message, Shared, Writer};
 use crate::domain::audit::AuditEvent;
 use crate::domain::health::{HealthSignal, HealthStatus};
-use crate::domain::ports::{AuditSink, HealthProbe};
+use crate::domain::ports::{AuditSink, HealthProbe, OutboxEntry};
 
 /// How many events wait at most. An event holds up to two images of a schedule, typically 2 KiB in all: the full queue is a few
 /// MiB. It bridges some seconds of a slow disk at full load; a disk that is slower than that has to slow the callers down.
@@ -113,12 +114,30 @@ impl AuditSink for FileAudit {
         }
     }
 
-    async fn flush(&self) {
+    async fn flush(&self) -> bool {
         let (reply, flushed) = oneshot::channel();
         // After the end of the thread there is nothing left that could be flushed.
-        if self.queue().send(Message::Flush(reply)).await.is_ok() && flushed.await.is_err() {
+        if self.queue().send(Message::Flush(reply)).await.is_err() {
+            return false;
+        }
+        let on_disk = flushed.await.is_ok();
+        if !on_disk {
             tracing::error!(file = %self.shared.path.display(), "the audit trail was closed before it could be flushed");
         }
+        on_disk
+    }
+
+    async fn reconcile(&self, outbox: Vec<OutboxEntry>) -> usize {
+        let path = self.shared.path.clone();
+        let looked_at = outbox.clone();
+        let found = tokio::task::spawn_blocking(move || missing(&path, looked_at)).await;
+        let events = found.map_err(io::Error::other).flatten().unwrap_or_else(|error| {
+            tracing::error!(file = %self.shared.path.display(), %error, "the audit file cannot be searched: events may be in it twice");
+            outbox.into_iter().filter_map(|entry| entry.event).collect()
+        });
+        let count = events.len();
+        self.record(events).await;
+        count
     }
 }
 

@@ -12,11 +12,15 @@
 //! written is kept and tried again. One process at a time holds the file (it is locked); rotate it while the service is down, and
 //! the next start begins a new chain.
 //!
+//! What was committed has its line even after a crash: the store keeps such events until they are on disk here, and at a start
+//! those that are not in the file are appended (`reconcile.rs`). They are recognised by their `event_id`.
+//!
 //! Must not be added here: what is worth an event (the callers decide), and any way to change a written line.
 
 mod chain;
 mod error;
 mod file;
+mod reconcile;
 mod tail;
 mod verify;
 mod writer;
@@ -28,7 +32,7 @@ pub use file::FileAudit;
 pub use verify::{AuditSummary, VerifyError, verify_file};
 
 use crate::domain::audit::AuditEvent;
-use crate::domain::ports::AuditSink;
+use crate::domain::ports::{AuditSink, OutboxEntry};
 
 /// Keeps nothing: the sink of a service whose configuration names no audit file.
 #[derive(Debug, Clone, Copy, Default)]
@@ -38,5 +42,15 @@ pub struct NoAudit;
 impl AuditSink for NoAudit {
     async fn record(&self, _events: Vec<AuditEvent>) {}
 
-    async fn flush(&self) {}
+    async fn flush(&self) -> bool {
+        true
+    }
+
+    fn keeps(&self) -> bool {
+        false
+    }
+
+    async fn reconcile(&self, _outbox: Vec<OutboxEntry>) -> usize {
+        0
+    }
 }

@@ -40,6 +40,14 @@ pub enum Command {
     /// Look after the audit trail
     #[command(subcommand, arg_required_else_help = true)]
     Audit(AuditCommand),
+    /// Copy the database while the service runs; never overwrites a file
+    Backup(BackupArgs),
+    /// Check that a copy of the database is whole and can be read by this version
+    Check {
+        /// The copy
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
     /// Ask a running service whether it is ready
     Healthcheck(HealthcheckArgs),
 }
@@ -101,6 +109,17 @@ pub enum AuditCommand {
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
+}
+
+/// Arguments of `backup`.
+#[derive(Debug, Clone, Args)]
+pub struct BackupArgs {
+    /// Where the copy goes; there must be no such file yet
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Where the database is configured
+    #[command(flatten)]
+    pub config: ConfigArgs,
 }
 
 /// Arguments of `healthcheck`.
@@ -165,6 +184,11 @@ mod tests {
         assert!(matches!(parse("check-config --config a.toml"), Ok(Command::CheckConfig(args)) if args.files.len() == 1));
         assert!(matches!(parse("audit verify x"), Ok(Command::Audit(AuditCommand::Verify { file })) if file == *"x"));
         assert!(matches!(parse("healthcheck"), Ok(Command::Healthcheck(HealthcheckArgs { url: None }))));
+        assert!(
+            matches!(parse("backup b --config a.toml"), Ok(Command::Backup(args)) if args.file == *"b" && args.config.files.len() == 1)
+        );
+        assert!(matches!(parse("check b"), Ok(Command::Check { file }) if file == *"b"));
+        assert!(parse("backup").is_err() && parse("check").is_err());
         assert!(parse("healthcheck --url nonsense").is_err());
         assert!(parse("serve extra").is_err());
     }

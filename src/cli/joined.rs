@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use super::args::{DevArgs, SandboxArgs};
-use crate::config::Config;
+use crate::config::{Config, StorageUrl};
 
 /// What the commands ask of the rest of the crate. Errors end in exit code 70, unless they are mistakes of the configuration;
-/// those of `verify_audit` end in 1.
+/// those of `verify_audit` and `check` end in 1.
 pub(super) trait Commands {
     fn serve(&self, config: Config) -> anyhow::Result<()>;
     fn dev(&self, args: DevArgs, environment: Vec<(String, String)>) -> anyhow::Result<()>;
@@ -14,6 +14,10 @@ pub(super) trait Commands {
     fn openapi(&self) -> anyhow::Result<String>;
     /// What was found, for a person; an error when the chain is broken.
     fn verify_audit(&self, file: &Path) -> anyhow::Result<String>;
+    /// Copies the configured database.
+    fn backup(&self, config: Config, file: &Path) -> anyhow::Result<String>;
+    /// What a copy holds, for a person; an error when it is damaged.
+    fn check(&self, file: &Path) -> anyhow::Result<String>;
 }
 
 /// The real ones.
@@ -39,8 +43,24 @@ impl Commands for Joined {
     fn verify_audit(&self, file: &Path) -> anyhow::Result<String> {
         Ok(crate::audit::verify_file(file)?.to_string())
     }
+
+    fn backup(&self, config: Config, file: &Path) -> anyhow::Result<String> {
+        let StorageUrl::Sqlite(database) = config.storage.url else {
+            anyhow::bail!("storage.url is memory: there is no file that could be copied");
+        };
+        run(async { Ok(crate::storage::backup(&database, file).await?) })?;
+        Ok(format!("{} copied to {}", database.display(), file.display()))
+    }
+
+    fn check(&self, file: &Path) -> anyhow::Result<String> {
+        let found = run(async { Ok(crate::storage::check(file).await) })?;
+        match found {
+            Ok(found) => Ok(format!("{} is {found}", file.display())),
+            Err(error) => Err(anyhow::anyhow!("{} {error}", file.display())),
+        }
+    }
 }
 
-fn run(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+fn run<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(command)
 }

@@ -18,7 +18,7 @@ use std::ffi::OsString;
 use std::io;
 use std::process::ExitCode;
 
-pub use args::{AuditCommand, Cli, Command, ConfigArgs, DevArgs, HealthcheckArgs, SandboxArgs, Scopes, TokenArgs};
+pub use args::{AuditCommand, BackupArgs, Cli, Command, ConfigArgs, DevArgs, HealthcheckArgs, SandboxArgs, Scopes, TokenArgs};
 pub use exit::Failure;
 pub use token::{TokenError, TokenRequest, issue};
 

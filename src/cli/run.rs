@@ -62,6 +62,13 @@ fn perform(
             let found = commands.verify_audit(&file).map_err(|error| Failure::CheckFailed(format!("{error:#}")))?;
             print(out, &found)
         }
+        Command::Backup(args) => {
+            let config = load(&args.config.files, environment, Mode::Files)?;
+            print(out, &commands.backup(config, &args.file).map_err(Failure::Internal)?)
+        }
+        Command::Check { file } => {
+            print(out, &commands.check(&file).map_err(|error| Failure::CheckFailed(format!("{error:#}")))?)
+        }
         Command::Healthcheck(args) => healthcheck::check(match args.url {
             Some(url) => url,
             None => healthcheck::default_url(&environment)?,

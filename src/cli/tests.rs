@@ -46,6 +46,14 @@ impl Commands for Fake {
         self.answer("openapi".into()).map(|()| "{}\n".into())
     }
 
+    fn backup(&self, config: Config, file: &Path) -> anyhow::Result<String> {
+        self.answer(format!("backup {:?} {}", config.storage.url, file.display())).map(|()| "copied".into())
+    }
+
+    fn check(&self, file: &Path) -> anyhow::Result<String> {
+        self.answer(format!("check {}", file.display())).map(|()| "sound".into())
+    }
+
     fn verify_audit(&self, file: &Path) -> anyhow::Result<String> {
         self.answer(format!("verify {}", file.display())).map(|()| "3 lines".into())
     }
@@ -80,16 +88,28 @@ fn commands_get_their_arguments() {
     assert_eq!(call(&fake, "sandbox --listen 127.0.0.1:3", &[]).0, 0);
     assert_eq!(call(&fake, "openapi", &[]), (0, "{}\n".into(), String::new()));
     assert_eq!(call(&fake, "audit verify a.jsonl", &[]), (0, "3 lines\n".into(), String::new()));
-    let expected = ["serve [::1]:1", "dev 127.0.0.1:2 1", "sandbox 127.0.0.1:3", "openapi", "verify a.jsonl"];
+    assert_eq!(call(&fake, "check b.db", &[]), (0, "sound\n".into(), String::new()));
+    let memory = ("THEMIS_MAINTENANCE__STORAGE__URL", "memory:");
+    assert_eq!(call(&fake, "backup b.db", &[memory]), (0, "copied\n".into(), String::new()));
+    let expected = [
+        "serve [::1]:1",
+        "dev 127.0.0.1:2 1",
+        "sandbox 127.0.0.1:3",
+        "openapi",
+        "verify a.jsonl",
+        "check b.db",
+        "backup Memory b.db",
+    ];
     assert_eq!(*fake.asked.borrow(), expected);
 }
 
 #[test]
 fn a_fault_is_70_with_its_causes_and_a_broken_chain_is_1() {
     let fake = Fake { broken: true, ..Fake::default() };
-    for line in ["serve", "dev", "sandbox", "openapi"] {
+    for line in ["serve", "dev", "sandbox", "openapi", "backup x"] {
         assert_eq!(call(&fake, line, &[SECRET]), (70, String::new(), "it broke: the cause\n".into()), "{line}");
     }
+    assert_eq!(call(&fake, "check x", &[]), (1, String::new(), "it broke: the cause\n".into()));
     assert_eq!(call(&fake, "audit verify x", &[]), (1, String::new(), "it broke: the cause\n".into()));
 }
 

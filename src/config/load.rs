@@ -21,7 +21,7 @@ pub fn load(
 ) -> Result<Config, ConfigMistakes> {
     let notes = Notes::default();
     let built_in = match mode {
-        Mode::Serve => vec![DEFAULT_TOML],
+        Mode::Serve | Mode::Files => vec![DEFAULT_TOML],
         Mode::Dev => vec![DEFAULT_TOML, SANDBOX_TOML],
     };
     let mut root = Node::empty_table(Source::Default);

@@ -61,6 +61,8 @@ pub enum Mode {
     Serve,
     /// Development against the sandbox: every task type has a recipe, and a missing key is the caller's to make.
     Dev,
+    /// Work on the files of the service: as in production, but nobody is let in, so no key is needed.
+    Files,
 }
 
 /// The whole configuration, checked.

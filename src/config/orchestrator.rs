@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use url::Url;
 
+use crate::domain::health::OWN_MODULES;
+
 use super::section::Section;
 use super::targets::{check_name, http_url};
 use super::values::{boolean, duration, integer, string, strings};
@@ -86,6 +88,9 @@ pub(super) fn probes(sections: Vec<(&str, Section<'_>)>, is_target: impl Fn(&str
 
 fn probe(name: &str, mut section: Section<'_>, is_target: impl Fn(&str) -> bool) -> Option<ProbeConfig> {
     check_name(name, &section);
+    if OWN_MODULES.contains(&name) {
+        section.mistake("", format!("is the name of a module of the service itself ({})", OWN_MODULES.join(", ")));
+    }
     let disabled = section.or("disabled", false, boolean);
     let kind = section.required("kind", string);
     let target = section.optional("target", string);

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::time::{Timestamp, serde_millis};
 use super::vocabulary::wire_enum;
@@ -25,8 +26,10 @@ wire_enum! {
 }
 
 /// One audited event. The sink adds the sequence number and the digest of the line before.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AuditEvent {
+    /// Tells this event from every other, so that it can be recognised in the trail after a crash.
+    pub event_id: Uuid,
     /// When.
     #[serde(with = "serde_millis")]
     pub time: Timestamp,

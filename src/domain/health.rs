@@ -22,6 +22,9 @@ wire_enum! {
     }
 }
 
+/// Modules that the service registers for itself; a configured probe must not stand in their place.
+pub const OWN_MODULES: [&str; 4] = ["orchestrator", "store", "audit", "ticker"];
+
 /// What a probe says of its module.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HealthSignal {

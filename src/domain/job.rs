@@ -114,6 +114,9 @@ pub struct Job {
     pub error_message: Option<String>,
     /// Who asked for a manual run.
     pub requested_by: Option<String>,
+    /// The job whose remaining work this one does; absent from rows that were stored before there were retries.
+    #[serde(default)]
+    pub retry_of: Option<JobId>,
     /// True for a run that ignores the window.
     pub forced: bool,
     /// When the job was made.
@@ -163,7 +166,7 @@ impl Job {
         Some(time::millis_between(self.started_at?, self.finished_at?))
     }
 
-    /// Share of the tasks that ran to an end, 0–100.
+    /// Share of the tasks that ran to an end, 0–100; in a retry those that it took over count as they did before.
     pub fn progress_pct(&self) -> u8 {
         let ended = self.tasks.iter().filter(|task| task.state.is_terminal() && task.state != JobState::Skipped).count();
         u8::try_from(ended * 100 / self.tasks.len().max(1)).unwrap_or(100)
@@ -186,6 +189,34 @@ impl Job {
 }
 
 impl JobTask {
+    /// A task that waits for its turn.
+    pub fn waiting(name: String, task_type: TaskType, position: usize) -> Self {
+        Self {
+            name,
+            task_type,
+            position,
+            state: JobState::Pending,
+            attempts: 0,
+            started_at: None,
+            finished_at: None,
+            retry_at: None,
+            http_status: None,
+            outcome: None,
+            error_message: None,
+            result_summary: None,
+        }
+    }
+
+    /// The task as a retry of its job begins with it: as it is when it succeeded, from the start otherwise.
+    pub fn for_retry(&self) -> Self {
+        match self.state {
+            JobState::Succeeded => self.clone(),
+            JobState::Pending | JobState::Running | JobState::Failed | JobState::Cancelled | JobState::Skipped => {
+                Self::waiting(self.name.clone(), self.task_type, self.position)
+            }
+        }
+    }
+
     /// From start to end in milliseconds, for a task that has both.
     pub fn duration_ms(&self) -> Option<u64> {
         Some(time::millis_between(self.started_at?, self.finished_at?))

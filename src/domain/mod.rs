@@ -8,6 +8,7 @@ pub mod catalog;
 pub mod cron;
 pub mod fields;
 pub mod health;
+pub mod idempotency;
 pub mod ids;
 pub mod job;
 pub mod merge_patch;

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::audit::AuditEvent;
 use super::health::HealthSignal;
+use super::idempotency::IdempotencyRecord;
 use super::ids::JobId;
 use super::job::{Job, Outcome};
 use super::schedule::Schedule;
@@ -52,6 +53,13 @@ pub enum Change {
         /// As it is.
         after: Option<Arc<Job>>,
     },
+    /// An answer was recorded under an idempotency key (no before), replaced after it had expired, or forgotten (no after).
+    Idempotency {
+        /// As it was.
+        before: Option<Arc<IdempotencyRecord>>,
+        /// As it is.
+        after: Option<Arc<IdempotencyRecord>>,
+    },
     /// A bundle was installed; it is never installed again.
     BundleInstalled {
         /// The bundle's name.
@@ -66,8 +74,37 @@ pub struct StoredState {
     pub schedules: Vec<Schedule>,
     /// In no particular order.
     pub jobs: Vec<Job>,
+    /// In no particular order; some may have expired.
+    pub idempotency: Vec<IdempotencyRecord>,
     /// Names of the bundles that were installed at some time.
     pub installed_bundles: Vec<String>,
+    /// Events of earlier commits that may be missing from the audit trail, in the order of their positions.
+    pub audit_outbox: Vec<OutboxEntry>,
+    /// How many rows could not be read, now or earlier, and were set aside.
+    pub damaged_rows: u64,
+}
+
+/// An event that is kept with the changes it tells of until it is known to be in the audit trail.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OutboxEntry {
+    /// Counts up from 1, in the order in which the events were committed.
+    pub position: u64,
+    /// The event's id.
+    pub event_id: Uuid,
+    /// The event; `None` once it is known to be in the trail. The last such entry stays, so that whoever looks for the others
+    /// in the trail knows where to stop.
+    pub event: Option<AuditEvent>,
+}
+
+/// What a commit does to the audit outbox.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OutboxCommit<'a> {
+    /// Position of the first of `events`.
+    pub first_position: u64,
+    /// To be kept, in this order.
+    pub events: &'a [AuditEvent],
+    /// Every event up to this position is in the trail and on disk.
+    pub written_up_to: Option<u64>,
 }
 
 /// Why the store did not do what it was asked for. The first question of every caller: was it applied?
@@ -90,11 +127,12 @@ pub trait Store: Send + Sync + 'static {
     /// When the store cannot be read.
     async fn load(&self) -> Result<StoredState, StoreError>;
 
-    /// Applies all changes in one transaction and makes them durable, or applies none.
+    /// Applies all changes and those of the audit outbox in one transaction and makes them durable, or applies none. Without any,
+    /// finds out whether the store can be written.
     ///
     /// # Errors
     /// Says whether the changes were certainly not or perhaps applied.
-    async fn commit(&self, changes: &[Change]) -> Result<(), StoreError>;
+    async fn commit(&self, changes: &[Change], outbox: OutboxCommit<'_>) -> Result<(), StoreError>;
 
     /// Writes out what is buffered and closes; called once, last.
     async fn close(&self);
@@ -219,8 +257,18 @@ pub trait AuditSink: Send + Sync + 'static {
     /// Appends events in this order. Waits while the sink's queue is full; does not wait for the disk.
     async fn record(&self, events: Vec<AuditEvent>);
 
-    /// Returns when everything recorded so far is on disk.
-    async fn flush(&self);
+    /// Returns true when everything recorded so far is on disk, and false when it will never be: the trail was closed. Waits as
+    /// long as the disk is broken, so the caller sets a limit.
+    async fn flush(&self) -> bool;
+
+    /// Whether recorded events are kept anywhere. For those that are not, no outbox is needed.
+    fn keeps(&self) -> bool {
+        true
+    }
+
+    /// Appends the events of an outbox that are not in the trail, and says how many these were. Called before anything else is
+    /// recorded by the same caller.
+    async fn reconcile(&self, outbox: Vec<OutboxEntry>) -> usize;
 }
 
 /// A module's health check.

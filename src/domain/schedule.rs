@@ -140,7 +140,7 @@ impl ScheduleDefinition {
                         .required_parameters
                         .iter()
                         .map(String::as_str)
-                        .filter(|name| !task.parameters.contains_key(*name))
+                        .filter(|name| task.parameters.get(*name).is_none_or(Value::is_null))
                         .collect();
                     if !absent.is_empty() {
                         warnings.push(format!(

@@ -126,16 +126,34 @@ pub(super) fn deadline_after(timeout: Duration) -> Instant {
 
 /// Waits; false when the deadline comes first.
 pub(super) async fn wait_within(wait: Duration, deadline: Instant) -> bool {
-    let until = deadline_after(wait);
-    sleep_until(until.min(deadline)).await;
-    until < deadline
+    let until = deadline_after(wait.min(LONGEST_PAUSE));
+    if until >= deadline {
+        // A wait that cannot end in time would only hold the target's slot.
+        return false;
+    }
+    sleep_until(until).await;
+    true
+}
+
+/// The longest pause between two reads of a target, whatever `Retry-After` it sends: they wait for work that goes on.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// How deep a summary's value may be nested: it is stored with the job, some levels deeper, and has to be read from there again.
+const DEEPEST_SUMMARY_VALUE: usize = 32;
+
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
+    }
 }
 
 fn summary(recipe: &Recipe, body: Option<&Value>) -> Option<Value> {
     let mut summary = summarize(&recipe.summary, body)?;
     for value in summary.as_object_mut().into_iter().flat_map(Map::values_mut) {
         let length = value.to_string().len();
-        if length > LONGEST_SUMMARY_VALUE {
+        if length > LONGEST_SUMMARY_VALUE || depth(value) > DEEPEST_SUMMARY_VALUE {
             *value = Value::from(format!("({length} bytes, not kept)"));
         }
     }

@@ -40,7 +40,8 @@ pub(super) async fn refused_writes(State(state): State<HttpState>, request: Requ
         let actor = context.as_ref().and_then(RequestContext::subject).unwrap_or(ANONYMOUS).to_owned();
         let request_id = context.map(|context| context.request_id.to_string());
         let time = state.now();
-        let event = AuditEvent { time, actor, action, object, outcome, request_id, before: None, after: None, detail };
+        let event_id = state.ids.new_uuid(time);
+        let event = AuditEvent { event_id, time, actor, action, object, outcome, request_id, before: None, after: None, detail };
         state.audit.record(vec![event]).await;
     }
     response
@@ -91,6 +92,6 @@ mod tests {
     fn every_write_of_the_document_has_its_operation_id() {
         let writes: Vec<&str> =
             OPERATIONS.iter().filter(|((method, _), _)| method != Method::GET).map(|(_, id)| id.as_str()).collect();
-        assert_eq!(writes.len(), 8, "{writes:?}");
+        assert_eq!(writes.len(), 9, "{writes:?}");
     }
 }

@@ -22,6 +22,7 @@ mod observe;
 mod openapi;
 mod problem;
 mod render;
+mod replayed;
 mod routes;
 mod state;
 #[cfg(test)]

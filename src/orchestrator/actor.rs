@@ -7,14 +7,15 @@ use chrono::TimeDelta;
 use tokio::sync::{mpsc, oneshot};
 
 use super::attempts::Attempts;
-use super::core::{Decided, Effect, Rules, State, Step};
+use super::core::{Decided, Effect, Operation, Rules, State, Step};
 use super::error::CommandError;
 use super::handle::{MAILBOX_CAPACITY, OrchestratorHandle};
 use super::message::{AttemptEnd, AttemptEnded, Command, Message, Reply};
 use super::observe;
+use super::outbox::Outbox;
 use super::probes::SharedStatus;
 use super::view::ReadView;
-use crate::domain::ports::{AuditSink, Change, Clock, IdSource, Store, StoreError, TaskCall, TaskExecutor};
+use crate::domain::ports::{AuditSink, Change, Clock, IdSource, OutboxEntry, Store, StoreError, TaskCall, TaskExecutor};
 use crate::domain::schedule_input::ScheduleInput;
 use crate::domain::time::Timestamp;
 use crate::telemetry::{Metrics, Stopwatch};
@@ -56,6 +57,7 @@ pub struct Orchestrator {
     handle: OrchestratorHandle,
     state: State,
     attempts: Attempts,
+    outbox: Outbox,
     /// Reports that could not be committed; they are tried again.
     backlog: Vec<AttemptEnded>,
     /// Set after a commit that failed: internal work waits until then.
@@ -63,6 +65,8 @@ pub struct Orchestrator {
     /// A commit was perhaps applied: the stored state has to be read again before anything else.
     must_reload: bool,
     last_now: Timestamp,
+    /// The clock went back, and the next run times have not been set anew yet.
+    must_rearm: bool,
     drained: Option<oneshot::Sender<()>>,
 }
 
@@ -88,6 +92,7 @@ impl Orchestrator {
         };
         let attempts = Attempts::new(Arc::clone(&ports.executor), sender);
         let last_now = ports.clock.now();
+        let outbox = Outbox::new(Arc::clone(&ports.audit));
         let orchestrator = Self {
             rules,
             ports,
@@ -97,10 +102,12 @@ impl Orchestrator {
             handle: handle.clone(),
             state: State::default(),
             attempts,
+            outbox,
             backlog: Vec::new(),
             retry_store_at: None,
             must_reload: false,
             last_now,
+            must_rearm: false,
             drained: None,
         };
         (handle, orchestrator)
@@ -111,7 +118,8 @@ impl Orchestrator {
     /// # Errors
     /// When the store cannot be read, or what recovery decided cannot be written.
     pub async fn run(mut self) -> Result<(), StoreError> {
-        self.load().await?;
+        let audit_outbox = self.load().await?;
+        self.outbox.restore(audit_outbox).await;
         let bundles = std::mem::take(&mut self.bundles);
         self.last_now = self.ports.clock.now();
         let mut step = Step::new(&mut self.state, &self.rules, self.ports.ids.as_ref(), self.last_now);
@@ -134,7 +142,10 @@ impl Orchestrator {
             }
         }
         self.attempts.wind_up(self.mailbox).await;
-        self.ports.audit.flush().await;
+        if self.outbox.finish().await && !self.must_reload {
+            // A failure costs nothing: at the next start these events are found in the trail.
+            let _ = self.ports.store.commit(&[], self.outbox.commit(&[])).await;
+        }
         self.ports.store.close().await;
         Ok(())
     }
@@ -163,16 +174,20 @@ impl Orchestrator {
         if self.must_reload && !self.reload(now).await {
             return self.refuse(batch);
         }
+        if now + CLOCK_STEP < self.last_now {
+            tracing::warn!(%now, "the clock went back; next run times are set anew");
+            self.must_rearm = true;
+            // The time to try again was meant by the clock as it was.
+            self.retry_store_at = self.retry_store_at.map(|_| now);
+        }
         let may_work = self.retry_store_at.is_none_or(|at| now >= at);
-        let went_back = now + CLOCK_STEP < self.last_now;
         self.last_now = now;
 
         let mut step = Step::new(&mut self.state, &self.rules, self.ports.ids.as_ref(), now);
         let mut replies: Vec<PendingReply> = Vec::new();
         let mut reports: Vec<AttemptEnded> = std::mem::take(&mut self.backlog);
         let (mut stop, mut prune_again) = (false, false);
-        if went_back {
-            tracing::warn!(%now, "the clock went back; next run times are set anew");
+        if self.must_rearm {
             step.rearm();
         }
         for message in batch {
@@ -182,7 +197,7 @@ impl Orchestrator {
                 Message::Tick => {}
                 Message::Prune => prune_again |= may_work && step.prune(PRUNED_PER_BATCH),
                 Message::Drain { drained } => {
-                    step.drain();
+                    step.state.drain();
                     self.handle.ready.store(false, Ordering::Release);
                     self.drained = Some(drained);
                 }
@@ -203,6 +218,7 @@ impl Orchestrator {
         if !may_work || !committed {
             self.backlog = reports;
         }
+        self.must_rearm &= !committed;
         if prune_again {
             // Behind whoever waits: a full mailbox means that the next minute's pruning goes on.
             let _ = self.handle.mailbox.try_send(Message::Prune);
@@ -223,7 +239,8 @@ impl Orchestrator {
         let recovering = self.retry_store_at.is_some_and(|at| self.last_now >= at);
         if !changes.is_empty() || recovering {
             let stopwatch = Stopwatch::start();
-            let committed = self.ports.store.commit(&changes).await;
+            let outbox = self.outbox.commit(&audit);
+            let committed = self.ports.store.commit(&changes, outbox).await;
             self.metrics.store_commit(stopwatch.seconds());
             if let Err(error) = committed {
                 tracing::error!(%error, changes = changes.len(), "the store cannot be written; nothing has changed");
@@ -234,6 +251,8 @@ impl Orchestrator {
                 replies.into_iter().for_each(|reply| reply(false));
                 return false;
             }
+            let (stored, written_up_to) = (outbox.events.len() as u64, outbox.written_up_to);
+            self.outbox.committed(stored, written_up_to);
             if self.retry_store_at.take().is_some() {
                 tracing::info!("the store can be written again");
             }
@@ -243,9 +262,7 @@ impl Orchestrator {
             lateness.iter().for_each(|late| self.metrics.fire_lateness(late.as_seconds_f64()));
         }
         self.perform(effects, &changes);
-        if !audit.is_empty() {
-            self.ports.audit.record(audit).await;
-        }
+        self.outbox.record(audit, self.last_now).await;
         replies.into_iter().for_each(|reply| reply(true));
         true
     }
@@ -266,30 +283,40 @@ impl Orchestrator {
         }
     }
 
-    async fn load(&mut self) -> Result<(), StoreError> {
-        let (state, _) = State::restore(self.ports.store.load().await?);
+    /// Takes over what is stored; returns the audit outbox.
+    async fn load(&mut self) -> Result<Vec<OutboxEntry>, StoreError> {
+        let mut stored = self.ports.store.load().await?;
+        let audit_outbox = std::mem::take(&mut stored.audit_outbox);
+        self.handle.status.set_damaged_rows(stored.damaged_rows);
+        let (state, _) = State::restore(stored);
         self.handle.view.reset(state.schedules(), state.jobs());
         self.state = state;
-        Ok(())
+        Ok(audit_outbox)
     }
 
     /// After a commit that was perhaps applied: reads what is really stored. True when that worked.
     async fn reload(&mut self, now: Timestamp) -> bool {
         let draining = self.state.is_draining();
-        if let Err(error) = self.load().await {
-            tracing::error!(%error, "the store cannot be read again after a commit with an unknown outcome");
-            self.retry_store_at = Some(now + STORE_RETRY);
-            self.handle.status.set_store_fault(Some(error.to_string()));
-            return false;
-        }
+        let audit_outbox = match self.load().await {
+            Ok(audit_outbox) => audit_outbox,
+            Err(error) => {
+                tracing::error!(%error, "the store cannot be read again after a commit with an unknown outcome");
+                self.retry_store_at = Some(now + STORE_RETRY);
+                self.handle.status.set_store_fault(Some(error.to_string()));
+                return false;
+            }
+        };
         self.must_reload = false;
-        let mut step = Step::new(&mut self.state, &self.rules, self.ports.ids.as_ref(), now);
+        self.outbox.restore_later(audit_outbox).await;
         if draining {
-            step.drain();
+            self.state.drain();
         }
         // What was committed but never performed: attempts that nobody started.
-        let calls: Vec<TaskCall> = step.state.attempts_under_way().filter(|call| !self.attempts.knows(call)).collect();
+        let calls: Vec<TaskCall> = self.state.attempts_under_way().filter(|call| !self.attempts.knows(call)).collect();
         calls.into_iter().for_each(|call| self.attempts.start(call));
+        // And attempts that nobody stopped. To stop one that has been stopped does nothing.
+        let cancelled = self.state.jobs().filter(|job| job.is_active() && job.cancel_requested_by.is_some());
+        cancelled.for_each(|job| self.attempts.stop(job.id));
         true
     }
 
@@ -300,7 +327,11 @@ impl Orchestrator {
             match message {
                 Message::Command(command) => command.refuse(CommandError::StoreUnavailable),
                 Message::AttemptEnded(report) => self.backlog.push(report),
-                Message::Drain { drained } => self.drained = Some(drained),
+                Message::Drain { drained } => {
+                    self.state.drain();
+                    self.handle.ready.store(false, Ordering::Release);
+                    self.drained = Some(drained);
+                }
                 Message::Stop => stop = true,
                 Message::Tick | Message::Prune => {}
             }
@@ -332,14 +363,16 @@ fn decide_command(step: &mut Step<'_>, command: Command) -> PendingReply {
         return Box::new(move |_| command.refuse(CommandError::Stopped));
     }
     match command {
-        Command::CreateSchedule { caller, input, reply } => {
-            answer(reply, step.alone(|step| step.create_schedule(&caller, *input)))
+        Command::CreateSchedule { caller, input, idempotency, reply } => {
+            let operation = Operation { name: "create_schedule", object: "" };
+            let create = |step: &mut Step<'_>| step.create_schedule(&caller, *input?);
+            answer(reply, step.alone(|step| step.once(&caller, operation, idempotency, create)))
         }
         Command::ReplaceSchedule { caller, id, input, precondition, reply } => {
             answer(reply, step.alone(|step| step.replace_schedule(&caller, &id, *input, &precondition)))
         }
-        Command::PatchSchedule { caller, id, patch, precondition, reply } => {
-            answer(reply, step.alone(|step| step.patch_schedule(&caller, &id, &patch, &precondition)))
+        Command::PatchSchedule { caller, id, patch, prepared, precondition, reply } => {
+            answer(reply, step.alone(|step| step.patch_schedule(&caller, &id, &patch, Some(prepared), &precondition)))
         }
         Command::DeleteSchedule { caller, id, precondition, reply } => {
             answer(reply, step.alone(|step| step.delete_schedule(&caller, &id, &precondition)))
@@ -347,8 +380,15 @@ fn decide_command(step: &mut Step<'_>, command: Command) -> PendingReply {
         Command::SetEnabled { caller, id, enabled, precondition, reply } => {
             answer(reply, step.alone(|step| step.set_enabled(&caller, &id, enabled, &precondition)))
         }
-        Command::RunSchedule { caller, id, force, reply } => {
-            answer(reply, step.alone(|step| step.run_schedule(&caller, &id, force)))
+        Command::RunSchedule { caller, id, force, idempotency, reply } => {
+            let operation = Operation { name: "run_schedule", object: &format!("schedule/{id}") };
+            let run = |step: &mut Step<'_>| step.run_schedule(&caller, &id, force);
+            answer(reply, step.alone(|step| step.once(&caller, operation, idempotency, run)))
+        }
+        Command::RetryJob { caller, id, idempotency, reply } => {
+            let operation = Operation { name: "retry_job", object: &format!("job/{id}") };
+            let retry = |step: &mut Step<'_>| step.retry_job(&caller, id);
+            answer(reply, step.alone(|step| step.once(&caller, operation, idempotency, retry)))
         }
         Command::CancelJob { caller, id, reply } => answer(reply, step.alone(|step| step.cancel_job(&caller, id))),
     }

@@ -13,8 +13,8 @@ use crate::domain::ids::JobId;
 use crate::domain::job::Outcome;
 use crate::domain::ports::{AttemptReport, AttemptTrace, TaskCall, TaskExecutor};
 
-/// How long stopped attempts may take to wind up at shutdown.
-const WIND_UP: Duration = Duration::from_secs(2);
+/// How long stopped attempts may take to wind up at shutdown; a little more than the executor takes to ask a target to stop.
+const WIND_UP: Duration = Duration::from_secs(11);
 
 /// Owns every attempt's task, and awaits them all at shutdown.
 pub(super) struct Attempts {
@@ -104,8 +104,13 @@ async fn make(executor: Arc<dyn TaskExecutor>, call: TaskCall, trace: Arc<Attemp
             AttemptEnd::Reported(panicked(&trace))
         }
         Err(_) => {
-            executor.cancel(&call, &trace).await;
-            AttemptEnd::Stopped { sent: trace.was_sent() }
+            let sent = trace.was_sent();
+            let job_id = call.job_id;
+            // In a task of its own, so that a panic there does not lose the report.
+            if tokio::spawn(async move { executor.cancel(&call, &trace).await }).await.is_err() {
+                tracing::error!(%job_id, "asking the target to stop panicked: this is a bug");
+            }
+            AttemptEnd::Stopped { sent }
         }
     }
 }

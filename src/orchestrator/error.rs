@@ -30,6 +30,12 @@ pub enum CommandError {
     /// The job has already ended.
     #[error("job '{0}' is already over")]
     JobOver(JobId),
+    /// The job has succeeded: nothing of it is left to do.
+    #[error("job '{0}' has succeeded; to do all of it again, run its schedule")]
+    JobSucceeded(JobId),
+    /// The idempotency key was used for a request with another body.
+    #[error("this idempotency key was used for another body; a new request needs a new key")]
+    IdempotencyKeyReused,
     /// The configured number of schedules is reached.
     #[error("there are already {0} schedules, the configured maximum (orchestrator.max_schedules)")]
     TooManySchedules(usize),

@@ -7,11 +7,12 @@ use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::CommandError;
-use super::message::{Command, Message};
+use super::message::{Command, Message, Prepared};
 use super::precondition::Precondition;
 use super::probes::SharedStatus;
 use super::view::ReadView;
 use crate::domain::catalog::Catalog;
+use crate::domain::idempotency::{Answered, IdempotentRequest};
 use crate::domain::ids::{JobId, ScheduleId};
 use crate::domain::job::Job;
 use crate::domain::ports::Clock;
@@ -35,13 +36,22 @@ pub struct OrchestratorHandle {
 }
 
 impl OrchestratorHandle {
-    /// Creates a schedule from a request document (the fields of the schedule table); without an `id` the service makes one.
+    /// Creates a schedule from a request document (the fields of the schedule table); without an `id` the service makes one. What
+    /// was answered under an idempotency key is answered again.
     ///
     /// # Errors
-    /// `Invalid`, `IdTaken`, `TooManySchedules`, `Busy`, `Stopped`, `StoreUnavailable`.
-    pub async fn create_schedule(&self, caller: Caller, document: &Value) -> Result<Arc<Schedule>, CommandError> {
-        let input = schedule_input::parse(document, &self.catalog, self.clock.now()).map_err(CommandError::Invalid)?;
-        self.ask(|reply| Command::CreateSchedule { caller, input: Box::new(input), reply }).await
+    /// `Invalid`, `IdTaken`, `TooManySchedules`, `IdempotencyKeyReused`, `Busy`, `Stopped`, `StoreUnavailable`.
+    pub async fn create_schedule(
+        &self,
+        caller: Caller,
+        document: &Value,
+        idempotency: Option<IdempotentRequest>,
+    ) -> Result<Answered<Schedule>, CommandError> {
+        let input = schedule_input::parse(document, &self.catalog, self.clock.now());
+        let input = input.map(Box::new).map_err(CommandError::Invalid);
+        // Under a key the actor is asked first: what was accepted once may break a rule today, and its answer stands.
+        let input = if idempotency.is_some() { input } else { Ok(input?) };
+        self.ask(|reply| Command::CreateSchedule { caller, input, idempotency, reply }).await
     }
 
     /// Replaces a schedule's definition. A document that says what is already there changes nothing.
@@ -74,7 +84,11 @@ impl OrchestratorHandle {
         patch: Value,
         precondition: Precondition,
     ) -> Result<Arc<Schedule>, CommandError> {
-        self.ask(|reply| Command::PatchSchedule { caller, id, patch, precondition, reply }).await
+        // Reading a cron expression can take a millisecond: not in the loop, where everybody waits for it.
+        let current = self.view.schedule(&id).ok_or_else(|| CommandError::ScheduleNotFound(id.clone()))?;
+        let input = schedule_input::parse_patch(&current.definition, &patch, &self.catalog, self.clock.now());
+        let prepared = Prepared { version: current.version, input: Box::new(input.map_err(CommandError::Invalid)?) };
+        self.ask(|reply| Command::PatchSchedule { caller, id, patch, prepared, precondition, reply }).await
     }
 
     /// Deletes a schedule. Its waiting job is skipped, its running job goes on.
@@ -99,12 +113,33 @@ impl OrchestratorHandle {
         self.ask(|reply| Command::SetEnabled { caller, id, enabled, precondition, reply }).await
     }
 
-    /// Makes a job now. Outside the window it is made and skipped at once, unless forced. A disabled schedule can be run.
+    /// Makes a job now. Outside the window it is made and skipped at once, unless forced. A disabled schedule can be run. What was
+    /// answered under an idempotency key is answered again.
     ///
     /// # Errors
-    /// `ScheduleNotFound`, `JobActive`, `Busy`, `Stopped`, `StoreUnavailable`.
-    pub async fn run_schedule(&self, caller: Caller, id: ScheduleId, force: bool) -> Result<Arc<Job>, CommandError> {
-        self.ask(|reply| Command::RunSchedule { caller, id, force, reply }).await
+    /// `ScheduleNotFound`, `JobActive`, `IdempotencyKeyReused`, `Busy`, `Stopped`, `StoreUnavailable`.
+    pub async fn run_schedule(
+        &self,
+        caller: Caller,
+        id: ScheduleId,
+        force: bool,
+        idempotency: Option<IdempotentRequest>,
+    ) -> Result<Answered<Job>, CommandError> {
+        self.ask(|reply| Command::RunSchedule { caller, id, force, idempotency, reply }).await
+    }
+
+    /// Makes a job that does what another one left undone: tasks that succeeded are taken over, the others run. What was answered
+    /// under an idempotency key is answered again.
+    ///
+    /// # Errors
+    /// `JobNotFound`, `JobActive`, `JobSucceeded`, `IdempotencyKeyReused`, `Busy`, `Stopped`, `StoreUnavailable`.
+    pub async fn retry_job(
+        &self,
+        caller: Caller,
+        id: JobId,
+        idempotency: Option<IdempotentRequest>,
+    ) -> Result<Answered<Job>, CommandError> {
+        self.ask(|reply| Command::RetryJob { caller, id, idempotency, reply }).await
     }
 
     /// Cancels a job. A running call is stopped, and the job ends when it has stopped.

@@ -6,6 +6,7 @@ use tokio::sync::oneshot;
 
 use super::error::CommandError;
 use super::precondition::Precondition;
+use crate::domain::idempotency::{Answered, IdempotentRequest};
 use crate::domain::ids::{JobId, ScheduleId};
 use crate::domain::job::Job;
 use crate::domain::ports::AttemptReport;
@@ -31,11 +32,20 @@ pub(super) enum Message {
     Stop,
 }
 
+/// A patch applied to the version of a schedule that the caller saw, outside the loop. The actor applies it again only when the
+/// schedule has changed since.
+pub(super) struct Prepared {
+    pub version: u64,
+    pub input: Box<ScheduleInput>,
+}
+
 pub(super) enum Command {
     CreateSchedule {
         caller: Caller,
-        input: Box<ScheduleInput>,
-        reply: Reply<Arc<Schedule>>,
+        /// What was read from the document; broken rules are told only if the key has no answer yet.
+        input: Result<Box<ScheduleInput>, CommandError>,
+        idempotency: Option<IdempotentRequest>,
+        reply: Reply<Answered<Schedule>>,
     },
     ReplaceSchedule {
         caller: Caller,
@@ -48,6 +58,7 @@ pub(super) enum Command {
         caller: Caller,
         id: ScheduleId,
         patch: Value,
+        prepared: Prepared,
         precondition: Precondition,
         reply: Reply<Arc<Schedule>>,
     },
@@ -68,7 +79,14 @@ pub(super) enum Command {
         caller: Caller,
         id: ScheduleId,
         force: bool,
-        reply: Reply<Arc<Job>>,
+        idempotency: Option<IdempotentRequest>,
+        reply: Reply<Answered<Job>>,
+    },
+    RetryJob {
+        caller: Caller,
+        id: JobId,
+        idempotency: Option<IdempotentRequest>,
+        reply: Reply<Answered<Job>>,
     },
     CancelJob {
         caller: Caller,
@@ -97,12 +115,13 @@ impl Command {
     pub fn refuse(self, error: CommandError) {
         // A caller that has gone away needs no answer.
         match self {
-            Self::CreateSchedule { reply, .. }
-            | Self::ReplaceSchedule { reply, .. }
-            | Self::PatchSchedule { reply, .. }
-            | Self::SetEnabled { reply, .. } => drop(reply.send(Err(error))),
+            Self::CreateSchedule { reply, .. } => drop(reply.send(Err(error))),
+            Self::ReplaceSchedule { reply, .. } | Self::PatchSchedule { reply, .. } | Self::SetEnabled { reply, .. } => {
+                drop(reply.send(Err(error)))
+            }
             Self::DeleteSchedule { reply, .. } => drop(reply.send(Err(error))),
-            Self::RunSchedule { reply, .. } | Self::CancelJob { reply, .. } => drop(reply.send(Err(error))),
+            Self::RunSchedule { reply, .. } | Self::RetryJob { reply, .. } => drop(reply.send(Err(error))),
+            Self::CancelJob { reply, .. } => drop(reply.send(Err(error))),
         }
     }
 }

@@ -16,6 +16,7 @@ pub mod handle;
 pub mod health;
 mod message;
 mod observe;
+mod outbox;
 pub mod precondition;
 pub mod probes;
 pub mod view;

@@ -14,6 +14,7 @@ pub(super) fn changes(metrics: &Metrics, changes: &[Change]) {
             Change::Schedule { before, after } => schedule(metrics, before.as_deref(), after.as_deref()),
             Change::Job { before, after: Some(after) } => job(metrics, before.as_deref(), after),
             Change::Job { after: None, .. } => pruned += 1,
+            Change::Idempotency { .. } => {}
             Change::BundleInstalled { name } => tracing::info!(bundle = %name, "bundle installed"),
         }
     }
@@ -46,7 +47,9 @@ fn job(metrics: &Metrics, before: Option<&Job>, after: &Job) {
     }
     for (index, task) in after.tasks.iter().enumerate() {
         let earlier = before.map(|job| &job.tasks[index]);
-        if earlier.is_none_or(|earlier| earlier != task) {
+        // What a retry takes over was counted when it was done.
+        let taken_over = earlier.is_none() && task.state == JobState::Succeeded;
+        if !taken_over && earlier.is_none_or(|earlier| earlier != task) {
             self::task(metrics, after, earlier, task);
         }
     }

@@ -1,7 +1,7 @@
 //! What the orchestrator says of its own health: whether the loop turns, and whether the store can be written.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use parking_lot::RwLock;
@@ -23,6 +23,7 @@ pub(super) struct ActorStatus {
     started: watch::Sender<bool>,
     last_turn_ms: AtomicI64,
     store_fault: RwLock<Option<String>>,
+    damaged_rows: AtomicU64,
 }
 
 impl ActorStatus {
@@ -53,6 +54,10 @@ impl ActorStatus {
         if fault.is_some() || self.store_fault.read().is_some() {
             *self.store_fault.write() = fault;
         }
+    }
+
+    pub fn set_damaged_rows(&self, count: u64) {
+        self.damaged_rows.store(count, Ordering::Relaxed);
     }
 
     pub fn store_fault(&self) -> Option<String> {
@@ -94,13 +99,21 @@ pub struct StoreProbe(pub OrchestratorHandle);
 #[async_trait]
 impl HealthProbe for StoreProbe {
     async fn check(&self) -> HealthSignal {
-        match self.0.status.store_fault() {
+        let damaged = self.0.status.damaged_rows.load(Ordering::Relaxed);
+        let signal = match self.0.status.store_fault() {
             Some(fault) => HealthSignal::new(
                 HealthStatus::Unhealthy,
                 format!("cannot be written; nothing is started or changed until it can: {fault}"),
             ),
+            None if damaged > 0 => HealthSignal::new(
+                HealthStatus::Degraded,
+                format!(
+                    "can be written, but {damaged} of its rows could not be read and are set aside in the table damaged_rows"
+                ),
+            ),
             None => HealthSignal::new(HealthStatus::Healthy, "can be written"),
-        }
+        };
+        signal.with_detail("damaged_rows", damaged)
     }
 }
 

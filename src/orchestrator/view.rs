@@ -89,8 +89,7 @@ struct Inner {
     jobs: BTreeMap<JobKey, Arc<Job>>,
     created_at: HashMap<JobId, Timestamp>,
     jobs_of_schedule: HashMap<ScheduleId, BTreeSet<JobKey>>,
-    pending: BTreeSet<JobKey>,
-    running: BTreeSet<JobKey>,
+    by_state: HashMap<JobState, BTreeSet<JobKey>>,
     /// Ends of jobs that succeeded and that failed.
     succeeded: BTreeSet<JobKey>,
     failed: BTreeSet<JobKey>,
@@ -136,9 +135,12 @@ impl ReadView {
                 Some(keys) => Box::new(keys.range(range).rev()),
                 None => Box::new(std::iter::empty()),
             },
-            (None, Some(JobState::Pending), _) => Box::new(inner.pending.range(range).rev()),
-            (None, Some(JobState::Running), _) => Box::new(inner.running.range(range).rev()),
-            (None, _, Some(true)) => Box::new(merged(inner.pending.range(range).rev(), inner.running.range(range).rev())),
+            (None, Some(state), _) => Box::new(inner.in_state(state).range(range).rev()),
+            (None, None, Some(true)) => {
+                let [pending, running] =
+                    [JobState::Pending, JobState::Running].map(|state| inner.in_state(state).range(range).rev());
+                Box::new(merged(pending, running))
+            }
             _ => Box::new(inner.jobs.range(range).rev().map(|(key, _)| key)),
         };
         let found = keys.filter_map(|key| inner.jobs.get(key)).filter(|job| wanted(job)).cloned();
@@ -159,8 +161,8 @@ impl ReadView {
         Counts {
             total_schedules: inner.schedules.len(),
             enabled_schedules: inner.enabled_schedules,
-            pending_jobs: inner.pending.len(),
-            running_jobs: inner.running.len(),
+            pending_jobs: inner.in_state(JobState::Pending).len(),
+            running_jobs: inner.in_state(JobState::Running).len(),
             // Jobs are pruned after a day, as a rule, so the few older ones are quicker counted than the others.
             succeeded_jobs_24h: inner.succeeded.len() - inner.succeeded.range(..since).count(),
             failed_jobs_24h: inner.failed.len() - inner.failed.range(..since).count(),
@@ -182,7 +184,7 @@ impl ReadView {
             match change {
                 Change::Schedule { before, after } => inner.replace_schedule(before.as_deref(), after.as_ref()),
                 Change::Job { before, after } => inner.replace_job(before.as_deref(), after.as_ref()),
-                Change::BundleInstalled { .. } => {}
+                Change::Idempotency { .. } | Change::BundleInstalled { .. } => {}
             }
         }
     }
@@ -211,8 +213,11 @@ impl Inner {
                     self.jobs_of_schedule.remove(&before.schedule_id);
                 }
             }
-            if let Some((index, key)) = self.state_index(before) {
-                index.remove(&key);
+            if let Some(keys) = self.by_state.get_mut(&before.state) {
+                keys.remove(&key);
+            }
+            if let Some((ends, end)) = self.ends(before) {
+                ends.remove(&end);
             }
         }
         if let Some(after) = after {
@@ -220,20 +225,24 @@ impl Inner {
             self.jobs.insert(key, Arc::clone(after));
             self.created_at.insert(after.id, after.created_at);
             self.jobs_of_schedule.entry(after.schedule_id.clone()).or_default().insert(key);
-            if let Some((index, key)) = self.state_index(after) {
-                index.insert(key);
+            self.by_state.entry(after.state).or_default().insert(key);
+            if let Some((ends, end)) = self.ends(after) {
+                ends.insert(end);
             }
         }
     }
 
-    fn state_index(&mut self, job: &Job) -> Option<(&mut BTreeSet<JobKey>, JobKey)> {
-        let ended = (job.finished_at.unwrap_or(job.created_at), job.id);
+    fn in_state(&self, state: JobState) -> &BTreeSet<JobKey> {
+        static NONE: BTreeSet<JobKey> = BTreeSet::new();
+        self.by_state.get(&state).unwrap_or(&NONE)
+    }
+
+    fn ends(&mut self, job: &Job) -> Option<(&mut BTreeSet<JobKey>, JobKey)> {
+        let end = (job.finished_at?, job.id);
         match job.state {
-            JobState::Pending => Some((&mut self.pending, job_key(job))),
-            JobState::Running => Some((&mut self.running, job_key(job))),
-            JobState::Succeeded => Some((&mut self.succeeded, ended)),
-            JobState::Failed => Some((&mut self.failed, ended)),
-            JobState::Cancelled | JobState::Skipped => None,
+            JobState::Succeeded => Some((&mut self.succeeded, end)),
+            JobState::Failed => Some((&mut self.failed, end)),
+            _ => None,
         }
     }
 }

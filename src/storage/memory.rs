@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::domain::ports::{Change, Store, StoreError, StoredState};
+use crate::domain::ports::{Change, OutboxCommit, Store, StoreError, StoredState};
 
 /// A store that forgets. What is acknowledged is lost with the process.
 #[derive(Debug, Default)]
@@ -14,7 +14,7 @@ impl Store for MemoryStore {
         Ok(StoredState::default())
     }
 
-    async fn commit(&self, _changes: &[Change]) -> Result<(), StoreError> {
+    async fn commit(&self, _changes: &[Change], _outbox: OutboxCommit<'_>) -> Result<(), StoreError> {
         Ok(())
     }
 

@@ -5,8 +5,8 @@ use std::io::{self, IsTerminal};
 use parking_lot::Mutex;
 use tracing::{Dispatch, Subscriber};
 use tracing_subscriber::filter::{EnvFilter, ParseError};
-use tracing_subscriber::fmt::MakeWriter;
-use tracing_subscriber::fmt::format::JsonFields;
+use tracing_subscriber::fmt::format::{DefaultFields, Format, JsonFields};
+use tracing_subscriber::fmt::{MakeWriter, SubscriberBuilder};
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 use super::json_log::FlatJson;
@@ -74,15 +74,21 @@ fn text<W>(filter: EnvFilter, writer: W, colours: bool) -> Dispatch
 where
     W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
 {
-    dispatch(tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(writer).finish())
+    dispatch(builder(filter).with_ansi(colours).with_writer(writer).finish())
 }
 
 fn json<W>(filter: EnvFilter, writer: W) -> Dispatch
 where
     W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
 {
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    let builder = builder(filter).with_writer(writer);
     dispatch(builder.fmt_fields(JsonFields::new()).event_format(FlatJson).finish())
+}
+
+/// Does not report a line that could not be written: the report would go to standard error too, and its failure there is a panic
+/// in the middle of whatever was logged.
+fn builder(filter: EnvFilter) -> SubscriberBuilder<DefaultFields, Format, EnvFilter> {
+    tracing_subscriber::fmt().log_internal_errors(false).with_env_filter(filter)
 }
 
 fn dispatch(subscriber: impl Subscriber + Send + Sync + 'static) -> Dispatch {

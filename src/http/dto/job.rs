@@ -43,6 +43,10 @@ pub(in crate::http) struct JobView {
     /// Who asked for a manual run (`sub` of the token).
     #[schema(required)]
     requested_by: Option<String>,
+    /// The job whose remaining work this one does: tasks that had succeeded in it stand here as they ended there, and only the
+    /// others run. Null for a job that is no retry.
+    #[schema(required)]
+    retry_of: Option<Uuid>,
     /// True for a run that ignores the window.
     forced: bool,
     /// When the job was made.
@@ -59,7 +63,7 @@ pub(in crate::http) struct JobView {
     /// From start to end in milliseconds.
     #[schema(required, minimum = 0)]
     duration_ms: Option<u64>,
-    /// Share of the tasks that ran to an end.
+    /// Share of the tasks that ran to an end; in a retry those that it took over count.
     #[schema(minimum = 0, maximum = 100)]
     progress_pct: u8,
     /// In the order in which they run.
@@ -136,6 +140,7 @@ impl From<&Job> for JobView {
             reason,
             error_message,
             requested_by,
+            retry_of,
             forced,
             created_at,
             started_at,
@@ -155,6 +160,7 @@ impl From<&Job> for JobView {
             reason: *reason,
             error_message: error_message.clone(),
             requested_by: requested_by.clone(),
+            retry_of: retry_of.map(|id| id.0),
             forced: *forced,
             created_at: *created_at,
             started_at: *started_at,

@@ -28,7 +28,7 @@ use super::routes;
         (name = "schedules", description = "Named plans: when, in which window, which tasks, on which target."),
         (name = "jobs", description = "Runs of schedules."),
         (name = "health", description = "The health report over all modules."),
-        (name = "extension", description = "Operations beyond the basic eleven: run, cancel, task types."),
+        (name = "extension", description = "Operations beyond the basic eleven: run, cancel, retry, task types."),
         (name = "operations", description = "For the machinery around the service, without a token."),
     ),
     components(schemas(ProblemDocument)),

@@ -19,6 +19,8 @@ const COMMAND: &[ProblemKind] = &[Busy, Stopping, StoreUnavailable];
 const BODY: &[ProblemKind] = &[BadRequest, MalformedJson, BodyTooLarge, UnsupportedMediaType, ValidationFailed];
 /// What every operation on one schedule that looks at `If-Match` can answer with.
 const MATCHED: &[ProblemKind] = &[InvalidHeader, ScheduleNotFound, PreconditionFailed];
+/// What an operation can answer with that has a body and looks at `Idempotency-Key`.
+const KEYED: &[ProblemKind] = &[InvalidHeader, IdempotencyKeyReused];
 
 macro_rules! problem_sets {
     ($($(#[doc = $doc:literal])+ $name:ident = [$($part:expr),* $(,)?];)*) => {
@@ -42,15 +44,17 @@ problem_sets! {
     /// Of reading one job.
     ReadJobProblems = [ANY, &[JobNotFound]];
     /// Of creating a schedule.
-    CreateProblems = [ANY, COMMAND, BODY, &[MissingBody, IdTaken, TooManySchedules]];
+    CreateProblems = [ANY, COMMAND, BODY, KEYED, &[MissingBody, IdTaken, TooManySchedules]];
     /// Of replacing or patching a schedule.
     EditProblems = [ANY, COMMAND, BODY, MATCHED, &[MissingBody]];
     /// Of changing a schedule without a body: delete, enable, disable.
     ChangeProblems = [ANY, COMMAND, MATCHED];
     /// Of running a schedule.
-    RunProblems = [ANY, COMMAND, BODY, &[ScheduleNotFound, JobActive]];
+    RunProblems = [ANY, COMMAND, BODY, KEYED, &[ScheduleNotFound, JobActive]];
     /// Of cancelling a job.
     CancelProblems = [ANY, COMMAND, &[JobNotFound, JobOver]];
+    /// Of retrying a job.
+    RetryProblems = [ANY, COMMAND, &[InvalidHeader, JobNotFound, JobActive, JobSucceeded]];
     /// Of the readiness probe.
     ReadinessProblems = [&[NotReady]];
     /// Of the metrics, where a token is asked for.

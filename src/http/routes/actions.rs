@@ -7,15 +7,18 @@ use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
 
 use super::schedules::answer;
+use crate::domain::idempotency::Answered;
+use crate::domain::job::Job;
 use crate::domain::principal::Scope;
 use crate::http::BASE_PATH;
 use crate::http::auth::{Authorized, Write, require};
 use crate::http::dto::job::JobView;
 use crate::http::dto::requests::RunRequest;
 use crate::http::dto::schedule::ScheduleView;
-use crate::http::extract::{IfMatch, NoQuery, OptionalJsonBody, SchedulePath};
+use crate::http::extract::{IdempotencyKey, IfMatch, NoQuery, OptionalJsonBody, SchedulePath};
 use crate::http::openapi::problem_sets;
 use crate::http::problem::Problem;
+use crate::http::replayed::Replayed;
 use crate::http::state::HttpState;
 
 /// Enable a schedule
@@ -86,11 +89,16 @@ pub(super) async fn disable_schedule(
     post,
     path = "/schedules/{id}/run",
     tags = ["schedules", "extension"],
-    params(("id" = String, Path, description = "The schedule's id.", example = "nightly-index-rebuild")),
+    params(
+        ("id" = String, Path, description = "The schedule's id.", example = "nightly-index-rebuild"),
+        ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters. Sent again with the same body within 24 hours, the request does nothing and gets its first answer again; with another body it is refused. Keys belong to the caller and the path.",
+            min_length = 1, max_length = 255, pattern = r"^[!-~]{1,255}$", example = "01890a5d-ac96-774b-bcce-b302099a8057"),
+    ),
     request_body(content = Option<RunRequest>, description = "Can be left out.", example = json!({"force": false})),
     responses(
         (status = 202, description = "The job that was made.", body = JobView, headers(
             ("Location" = String, description = "Path of the job."),
+            ("Idempotency-Replayed" = bool, description = "Only on an answer that was given before; then `true`."),
         )),
         problem_sets::RunProblems,
     ),
@@ -101,13 +109,19 @@ pub(super) async fn run_schedule(
     State(state): State<HttpState>,
     SchedulePath(id): SchedulePath,
     _: NoQuery,
+    key: IdempotencyKey,
     OptionalJsonBody(document): OptionalJsonBody,
 ) -> Result<Response, Problem> {
     let force = RunRequest::force(document.as_ref()).map_err(Problem::invalid)?;
     if force {
         require(&auth.principal, Scope::Admin)?;
     }
-    let job = state.handle.run_schedule(auth.caller, id, force).await?;
+    let idempotency = key.of(document.as_ref());
+    Ok(accepted(&state.handle.run_schedule(auth.caller, id, force, idempotency).await?))
+}
+
+/// A job that was made, with its path.
+pub(super) fn accepted(Answered { value: job, replayed }: &Answered<Job>) -> Response {
     let location = format!("{BASE_PATH}/jobs/{}", job.id);
-    Ok((StatusCode::ACCEPTED, [(LOCATION, location)], Json(JobView::from(job.as_ref()))).into_response())
+    (StatusCode::ACCEPTED, [(LOCATION, location)], Replayed(*replayed), Json(JobView::from(job.as_ref()))).into_response()
 }

@@ -1,13 +1,15 @@
-//! Jobs: list, read, cancel.
+//! Jobs: list, read, cancel, retry.
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
 
+use super::actions::accepted;
 use crate::domain::job::JobState;
 use crate::http::auth::{Authorized, Read, Write};
 use crate::http::dto::job::{JobList as JobListBody, JobView};
-use crate::http::extract::{JobList, JobPath, NoQuery, cursor};
+use crate::http::extract::{IdempotencyKey, JobList, JobPath, NoQuery, cursor};
 use crate::http::openapi::problem_sets;
 use crate::http::problem::Problem;
 use crate::http::state::HttpState;
@@ -75,4 +77,39 @@ pub(super) async fn cancel_job(
 ) -> Result<(StatusCode, Json<JobView>), Problem> {
     let job = state.handle.cancel_job(auth.caller, id).await?;
     Ok((StatusCode::ACCEPTED, Json(JobView::from(job.as_ref()))))
+}
+
+/// Retry a job
+///
+/// Makes a job that does what another one left undone, and names it in `retry_of`: tasks that succeeded stand in it as they ended,
+/// and only the others run, by the plan that the other job had, though its schedule may have been edited or deleted since. A job
+/// that was skipped is run whole. The window binds; outside it the job is made and skipped. A retry that leaves work undone is
+/// retried in its turn.
+#[utoipa::path(
+    post,
+    path = "/jobs/{id}/retry",
+    tags = ["jobs", "extension"],
+    params(
+        ("id" = String, Path, description = "The id of the job that left work undone.", example = "01890a5d-ac96-774b-bcce-b302099a8057"),
+        ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters. Sent again within 24 hours, the request does nothing and gets its first answer again. Keys belong to the caller and the path.",
+            min_length = 1, max_length = 255, pattern = r"^[!-~]{1,255}$", example = "01890a5d-ac96-774b-bcce-b302099a8057"),
+    ),
+    responses(
+        (status = 202, description = "The job that was made.", body = JobView, headers(
+            ("Location" = String, description = "Path of the job."),
+            ("Idempotency-Replayed" = bool, description = "Only on an answer that was given before; then `true`."),
+        )),
+        problem_sets::RetryProblems,
+    ),
+    security(("bearer" = ["maintenance:write"])),
+)]
+pub(super) async fn retry_job(
+    auth: Authorized<Write>,
+    State(state): State<HttpState>,
+    JobPath(id): JobPath,
+    _: NoQuery,
+    key: IdempotencyKey,
+) -> Result<Response, Problem> {
+    // There is no body to tell one request from another: the path says it all.
+    Ok(accepted(&state.handle.retry_job(auth.caller, id, key.of(None)).await?))
 }

@@ -37,6 +37,7 @@ pub(super) fn documented() -> OpenApiRouter<HttpState> {
         .routes(routes!(jobs::list_jobs))
         .routes(routes!(jobs::get_job))
         .routes(routes!(jobs::cancel_job))
+        .routes(routes!(jobs::retry_job))
         .routes(routes!(health::get_health))
         .routes(routes!(task_types::list_task_types));
     OpenApiRouter::with_openapi(base_document())

@@ -6,14 +6,16 @@ use axum::http::StatusCode;
 use axum::http::header::{ETAG, LOCATION};
 use axum::response::{IntoResponse, Response};
 
+use crate::domain::idempotency::Answered;
 use crate::domain::schedule::Schedule;
 use crate::http::BASE_PATH;
 use crate::http::auth::{Admin, Authorized, Read, Write};
 use crate::http::dto::requests::{SchedulePatch, ScheduleRequest, nightly_index_rebuild};
 use crate::http::dto::schedule::{ScheduleList as ScheduleListBody, ScheduleView};
-use crate::http::extract::{IfMatch, JsonBody, NoQuery, ScheduleList, SchedulePath, cursor};
+use crate::http::extract::{IdempotencyKey, IfMatch, JsonBody, NoQuery, ScheduleList, SchedulePath, cursor};
 use crate::http::openapi::problem_sets;
 use crate::http::problem::{Problem, ProblemKind};
+use crate::http::replayed::Replayed;
 use crate::http::state::HttpState;
 
 /// List schedules
@@ -49,11 +51,16 @@ pub(super) async fn list_schedules(
     post,
     path = "/schedules",
     tag = "schedules",
+    params(
+        ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters. Sent again with the same body within 24 hours, the request does nothing and gets its first answer again; with another body it is refused. Keys belong to the caller and the path.",
+            min_length = 1, max_length = 255, pattern = r"^[!-~]{1,255}$", example = "01890a5d-ac96-774b-bcce-b302099a8057"),
+    ),
     request_body(content = ScheduleRequest, description = "The schedule.", example = json!(nightly_index_rebuild())),
     responses(
         (status = 201, description = "The schedule as it was created.", body = ScheduleView, headers(
             ("Location" = String, description = "Path of the schedule."),
             ("ETag" = String, description = "The version, for `If-Match`."),
+            ("Idempotency-Replayed" = bool, description = "Only on an answer that was given before; then `true`."),
         )),
         problem_sets::CreateProblems,
     ),
@@ -63,11 +70,13 @@ pub(super) async fn create_schedule(
     auth: Authorized<Write>,
     State(state): State<HttpState>,
     _: NoQuery,
+    key: IdempotencyKey,
     JsonBody(document): JsonBody,
 ) -> Result<Response, Problem> {
-    let schedule = state.handle.create_schedule(auth.caller, &document).await?;
+    let idempotency = key.of(Some(&document));
+    let Answered { value: schedule, replayed } = state.handle.create_schedule(auth.caller, &document, idempotency).await?;
     let location = format!("{BASE_PATH}/schedules/{}", schedule.id);
-    Ok((StatusCode::CREATED, [(LOCATION, location)], answer(&schedule, &state)).into_response())
+    Ok((StatusCode::CREATED, [(LOCATION, location)], Replayed(replayed), answer(&schedule, &state)).into_response())
 }
 
 /// Get a schedule

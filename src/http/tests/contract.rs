@@ -82,6 +82,7 @@ fn the_document_has_the_routes_of_the_contract() {
         ("GET /task-types", "read", "schedules extension"),
         ("PATCH /schedules/{id}", "write", "schedules"),
         ("POST /jobs/{id}/cancel", "write", "jobs extension"),
+        ("POST /jobs/{id}/retry", "write", "jobs extension"),
         ("POST /schedules", "write", "schedules"),
         ("POST /schedules/{id}/disable", "write", "schedules"),
         ("POST /schedules/{id}/enable", "write", "schedules"),

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::domain::audit::AuditEvent;
 use crate::domain::catalog::{Catalog, TargetCatalog};
-use crate::domain::ports::{AuditSink, Change, Clock, IdSource};
+use crate::domain::ports::{AuditSink, Change, Clock, IdSource, OutboxEntry};
 use crate::domain::schedule_input;
 use crate::domain::time::Timestamp;
 use crate::http::{
@@ -72,7 +72,13 @@ impl AuditSink for Recorder {
         self.audit.lock().extend(events);
     }
 
-    async fn flush(&self) {}
+    async fn flush(&self) -> bool {
+        true
+    }
+
+    async fn reconcile(&self, _outbox: Vec<OutboxEntry>) -> usize {
+        0
+    }
 }
 
 impl HttpMetrics for Recorder {

@@ -1,4 +1,4 @@
-//! What operators ask for: create, replace, patch, delete, enable and disable, run, cancel.
+//! What operators ask for: create, replace, patch, delete, enable and disable, run, retry, cancel.
 
 use std::sync::Arc;
 
@@ -7,11 +7,13 @@ use serde_json::Value;
 use super::{Step, schedule_record};
 use crate::domain::fields::FieldError;
 use crate::domain::ids::{JobId, ScheduleId};
-use crate::domain::job::{Job, JobState, Reason, Trigger};
+use crate::domain::job::{Job, JobState, JobTask, Reason, Trigger};
 use crate::domain::principal::Caller;
 use crate::domain::schedule::{RunState, Schedule, ScheduleDefinition};
 use crate::domain::schedule_input::{self, ScheduleInput};
+use crate::domain::time::Timestamp;
 use crate::orchestrator::error::CommandError;
+use crate::orchestrator::message::Prepared;
 use crate::orchestrator::precondition::Precondition;
 
 impl Step<'_> {
@@ -59,11 +61,17 @@ impl Step<'_> {
         caller: &Caller,
         id: &ScheduleId,
         patch: &Value,
+        prepared: Option<Prepared>,
         precondition: &Precondition,
     ) -> Result<Arc<Schedule>, CommandError> {
         let current = self.schedule_for_edit(id, precondition)?;
-        let input = schedule_input::parse_patch(&current.definition, patch, &self.rules.catalog, self.now)
-            .map_err(CommandError::Invalid)?;
+        let input = match prepared {
+            Some(prepared) if prepared.version == current.version => *prepared.input,
+            _ => {
+                let parsed = schedule_input::parse_patch(&current.definition, patch, &self.rules.catalog, self.now);
+                parsed.map_err(CommandError::Invalid)?
+            }
+        };
         check_same_id(id, &input)?;
         Ok(self.edit(caller, "patch_schedule", &current, input.definition))
     }
@@ -96,11 +104,7 @@ impl Step<'_> {
         if let Some(active) = self.state.active.get(id) {
             return Err(CommandError::JobActive(*active));
         }
-        // (schedule, scheduled_for) is unique: a run asked for in the millisecond of a fire is a millisecond later.
-        let mut scheduled_for = self.now;
-        while self.state.fires.contains_key(&(id.clone(), scheduled_for)) {
-            scheduled_for += chrono::TimeDelta::milliseconds(1);
-        }
+        let scheduled_for = self.free_moment(id);
         let job = self.new_job(&schedule, Trigger::Manual, scheduled_for, Some(caller.subject.clone()), force);
         let id = job.id;
         let object = format!("schedule/{}", job.schedule_id);
@@ -108,6 +112,53 @@ impl Step<'_> {
         self.queue_or_skip(job);
         self.admit();
         Ok(Arc::clone(&self.state.jobs[&id]))
+    }
+
+    /// Makes a job that does what another one left undone. It runs that job's definition, so the schedule may have been edited or
+    /// deleted since; the window binds it, as forcing is asked for run by run.
+    pub fn retry_job(&mut self, caller: &Caller, id: JobId) -> Result<Arc<Job>, CommandError> {
+        let original = self.state.jobs.get(&id).cloned().ok_or(CommandError::JobNotFound(id))?;
+        if let Some(active) = self.state.active.get(&original.schedule_id) {
+            return Err(CommandError::JobActive(*active));
+        }
+        if original.state == JobState::Succeeded {
+            return Err(CommandError::JobSucceeded(id));
+        }
+        let job = Job {
+            id: JobId(self.ids.new_uuid(self.now)),
+            schedule_id: original.schedule_id.clone(),
+            definition: Arc::clone(&original.definition),
+            trigger: Trigger::Manual,
+            scheduled_for: self.free_moment(&original.schedule_id),
+            state: JobState::Pending,
+            reason: None,
+            error_message: None,
+            requested_by: Some(caller.subject.clone()),
+            retry_of: Some(original.id),
+            forced: false,
+            created_at: self.now,
+            started_at: None,
+            finished_at: None,
+            cancel_requested_by: None,
+            tasks: original.tasks.iter().map(JobTask::for_retry).collect(),
+        };
+        let id = job.id;
+        let object = format!("job/{}", original.id);
+        self.audit_command(caller, "retry_job", object, None, Some(serde_json::json!({ "job_id": id })));
+        self.queue_or_skip(job);
+        self.admit();
+        Ok(Arc::clone(&self.state.jobs[&id]))
+    }
+
+    /// `(schedule, scheduled_for)` is unique: a run asked for in the millisecond of a fire, one that has not been dealt with
+    /// included, is a millisecond later.
+    fn free_moment(&self, id: &ScheduleId) -> Timestamp {
+        let fire = self.state.schedules.get(id).and_then(|schedule| schedule.run.next_run_at);
+        let mut moment = self.now;
+        while fire == Some(moment) || self.state.fires.contains_key(&(id.clone(), moment)) {
+            moment += chrono::TimeDelta::milliseconds(1);
+        }
+        moment
     }
 
     pub fn cancel_job(&mut self, caller: &Caller, id: JobId) -> Result<Arc<Job>, CommandError> {
@@ -177,7 +228,7 @@ impl Step<'_> {
     }
 }
 
-fn schedule_object(id: &ScheduleId) -> String {
+pub(super) fn schedule_object(id: &ScheduleId) -> String {
     format!("schedule/{id}")
 }
 

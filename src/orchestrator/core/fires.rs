@@ -13,6 +13,10 @@ use crate::domain::schedule::{MisfirePolicy, Schedule};
 use crate::domain::task;
 use crate::domain::time::{Timestamp, format_timestamp};
 
+/// A running service never counts a fire as missed before it is this late, however short the configured grace: a timer wakes late
+/// by milliseconds, and a storm of fires takes a second or two.
+const ALWAYS_ON_TIME: TimeDelta = TimeDelta::seconds(60);
+
 /// Which fires count as missed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Lateness {
@@ -38,6 +42,13 @@ impl Step<'_> {
         }
         self.admit();
         self.first_due().is_some()
+    }
+
+    /// After a restart: jobs whose window closed while they waited.
+    pub fn end_waits_that_are_over(&mut self) {
+        let due = self.state.due.iter().take_while(|(at, _)| *at <= self.now);
+        let jobs: Vec<JobId> = due.filter_map(|(_, due)| if let Due::Job(id) = due { Some(*id) } else { None }).collect();
+        jobs.into_iter().for_each(|id| self.job_due(id));
     }
 
     /// After a restart: every fire that lies in the past was missed.
@@ -82,7 +93,7 @@ impl Step<'_> {
         self.put_run_state(&schedule, |run| run.next_run_at = next);
 
         let age = cron::lateness(latest, self.now);
-        let on_time = lateness == Lateness::Running && age <= self.rules.misfire_grace;
+        let on_time = lateness == Lateness::Running && age <= self.rules.misfire_grace.max(ALWAYS_ON_TIME);
         let makes_up = schedule.definition.misfire_policy == MisfirePolicy::RunOnce && self.may_catch_up(&schedule, latest, age);
         let trigger = match (on_time, makes_up) {
             (true, _) => Some(Trigger::Cron),
@@ -96,7 +107,9 @@ impl Step<'_> {
         if let Some(trigger) = trigger
             && !self.state.fires.contains_key(&(id.clone(), latest))
         {
-            self.lateness.push(age);
+            if on_time {
+                self.lateness.push(age);
+            }
             let job = self.new_job(&schedule, trigger, latest, None, false);
             self.queue_or_skip(job);
         }
@@ -135,24 +148,12 @@ impl Step<'_> {
         let definition = Arc::clone(&schedule.definition);
         let names = task::resolved_names(&definition.tasks);
         let order = task::execution_order(&definition.tasks).unwrap_or_else(|_| (0..definition.tasks.len()).collect());
-        let tasks = order.into_iter().map(|position| JobTask {
-            name: names[position].clone(),
-            task_type: definition.tasks[position].task_type,
-            position,
-            state: JobState::Pending,
-            attempts: 0,
-            started_at: None,
-            finished_at: None,
-            retry_at: None,
-            http_status: None,
-            outcome: None,
-            error_message: None,
-            result_summary: None,
-        });
+        let waiting = |position: usize| JobTask::waiting(names[position].clone(), definition.tasks[position].task_type, position);
+        let tasks = order.into_iter().map(waiting).collect();
         Job {
             id: JobId(self.ids.new_uuid(self.now)),
             schedule_id: schedule.id.clone(),
-            tasks: tasks.collect(),
+            tasks,
             definition,
             trigger,
             scheduled_for,
@@ -160,6 +161,7 @@ impl Step<'_> {
             reason: None,
             error_message: None,
             requested_by,
+            retry_of: None,
             forced,
             created_at: self.now,
             started_at: None,

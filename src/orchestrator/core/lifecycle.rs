@@ -1,25 +1,46 @@
 //! Beginning and end: what was stored, bundles, pruning, draining.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Step;
 use super::runs::interrupted_message;
 use super::state::State;
 use crate::domain::audit::{AuditEvent, AuditOutcome};
-use crate::domain::ids::JobId;
+use crate::domain::ids::{JobId, ScheduleId};
 use crate::domain::job::{Job, JobState, Outcome, Reason};
 use crate::domain::ports::{Change, StoredState};
 use crate::domain::principal::Caller;
+use crate::domain::schedule::{Schedule, ScheduleDefinition};
 use crate::domain::schedule_input::ScheduleInput;
+
+/// Jobs of one plan share one definition, as they did when they were made: read from the store, each has a copy of its own.
+fn share_definitions(schedules: &[Schedule], mut jobs: Vec<Job>) -> Vec<Job> {
+    let mut known: HashMap<ScheduleId, Arc<ScheduleDefinition>> =
+        schedules.iter().map(|schedule| (schedule.id.clone(), Arc::clone(&schedule.definition))).collect();
+    for job in &mut jobs {
+        let shared = known.entry(job.schedule_id.clone()).or_insert_with(|| Arc::clone(&job.definition));
+        if **shared == *job.definition {
+            job.definition = Arc::clone(shared);
+        } else {
+            // An older or newer plan than the last one seen; its neighbours in time are likely to have it too.
+            *shared = Arc::clone(&job.definition);
+        }
+    }
+    jobs
+}
 
 impl State {
     /// The state as it was stored, with nothing decided yet.
     pub fn restore(stored: StoredState) -> (Self, Vec<Change>) {
-        let StoredState { schedules, jobs, installed_bundles } = stored;
+        // The outbox and the damaged rows are no state that anything is decided by.
+        let StoredState { schedules, jobs, idempotency, installed_bundles, audit_outbox: _, damaged_rows: _ } = stored;
+        let jobs =
+            share_definitions(&schedules, jobs).into_iter().map(|job| Change::Job { before: None, after: Some(Arc::new(job)) });
         let schedules = schedules.into_iter().map(|schedule| Change::Schedule { before: None, after: Some(Arc::new(schedule)) });
-        let jobs = jobs.into_iter().map(|job| Change::Job { before: None, after: Some(Arc::new(job)) });
+        let answers = idempotency.into_iter().map(|record| Change::Idempotency { before: None, after: Some(Arc::new(record)) });
         let bundles = installed_bundles.into_iter().map(|name| Change::BundleInstalled { name });
-        let changes: Vec<Change> = schedules.chain(jobs).chain(bundles).collect();
+        let changes: Vec<Change> = schedules.chain(jobs).chain(answers).chain(bundles).collect();
         let mut state = Self::default();
         changes.iter().for_each(|change| state.apply(change));
         (state, changes)
@@ -45,6 +66,8 @@ impl Step<'_> {
             let message = interrupted_message(job.started_at);
             self.end_job(job, next, JobState::Failed, Some(Reason::Interrupted), Some(message));
         }
+        // A job whose window closed meanwhile does not wait for the next night's.
+        self.end_waits_that_are_over();
         self.catch_up_after_restart();
         self.admit();
     }
@@ -62,8 +85,15 @@ impl Step<'_> {
         }
     }
 
-    /// Removes jobs that ended longer ago than the retention time, oldest first, at most `limit`; true when more are left.
+    /// Removes what has been kept for long enough: jobs that ended longer ago than the retention time, and answers under
+    /// idempotency keys. Oldest first, at most `limit` of each; true when more are left.
     pub fn prune(&mut self, limit: usize) -> bool {
+        let more_jobs = self.prune_jobs(limit);
+        let more_answers = self.prune_answers(limit);
+        more_jobs || more_answers
+    }
+
+    fn prune_jobs(&mut self, limit: usize) -> bool {
         let before = self.now - self.rules.job_retention;
         let mut old = self.state.ended.iter().take_while(|(ended, _)| *ended < before).map(|(_, id)| *id);
         let pruned: Vec<JobId> = old.by_ref().take(limit).collect();
@@ -74,6 +104,7 @@ impl Step<'_> {
         }
         if !pruned.is_empty() {
             self.audit.push(AuditEvent {
+                event_id: self.ids.new_uuid(self.now),
                 time: self.now,
                 actor: "system:retention".to_owned(),
                 action: "prune_jobs".to_owned(),
@@ -86,10 +117,5 @@ impl Step<'_> {
             });
         }
         more
-    }
-
-    /// From now on nothing new starts; running jobs go on.
-    pub fn drain(&mut self) {
-        self.state.draining = true;
     }
 }

@@ -5,10 +5,12 @@
 //! takes the changes back. No clock, no I/O, no randomness: time, ids and jitter are inputs.
 //!
 //! Invariants, checked by property tests after every input (`tests.rs`): a fire starts at most one job; a schedule has at most one
-//! active job; no task starts outside a window that binds; a terminal state is never left; undo restores the state exactly.
+//! active job; no task starts outside a window that binds; a terminal state is never left; a retry repeats no task
+//! that succeeded; a key has one effect; undo restores the state exactly.
 
 mod commands;
 mod fires;
+mod idempotency;
 mod lifecycle;
 mod runs;
 mod state;
@@ -19,7 +21,9 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
+pub(super) use idempotency::Operation;
 pub(super) use state::State;
 
 use crate::domain::audit::{AuditEvent, AuditOutcome};
@@ -118,7 +122,8 @@ impl<'a> Step<'a> {
     fn put_job(&mut self, before: Option<Arc<Job>>, after: Job) -> Arc<Job> {
         let after = Arc::new(after);
         if before.as_ref().is_none_or(|before| before.state != after.state) {
-            self.audit.push(job_transition(before.as_deref(), &after, self.now));
+            let event_id = self.ids.new_uuid(self.now);
+            self.audit.push(job_transition(event_id, before.as_deref(), &after, self.now));
         }
         self.push(Change::Job { before, after: Some(Arc::clone(&after)) });
         after
@@ -133,6 +138,7 @@ impl<'a> Step<'a> {
     fn audit_command(&mut self, caller: &Caller, action: &str, object: String, before: Option<Value>, after: Option<Value>) {
         let outcome = if before == after { AuditOutcome::Unchanged } else { AuditOutcome::Succeeded };
         self.audit.push(AuditEvent {
+            event_id: self.ids.new_uuid(self.now),
             time: self.now,
             actor: caller.subject.clone(),
             action: action.to_owned(),
@@ -155,7 +161,7 @@ fn schedule_record(schedule: &Schedule) -> Value {
     document
 }
 
-fn job_transition(before: Option<&Job>, after: &Job, now: Timestamp) -> AuditEvent {
+fn job_transition(event_id: Uuid, before: Option<&Job>, after: &Job, now: Timestamp) -> AuditEvent {
     let record = |job: &Job| {
         json!({
             "state": job.state,
@@ -168,6 +174,7 @@ fn job_transition(before: Option<&Job>, after: &Job, now: Timestamp) -> AuditEve
     let operator =
         after.cancel_requested_by.as_ref().filter(|_| after.state == JobState::Cancelled).or(after.requested_by.as_ref());
     AuditEvent {
+        event_id,
         time: now,
         actor: operator.cloned().unwrap_or_else(|| "system:scheduler".to_owned()),
         action: format!("job.{}", after.state.as_str().to_ascii_lowercase()),

@@ -13,10 +13,18 @@ use crate::domain::principal::Caller;
 use crate::domain::retry;
 use crate::domain::time::format_timestamp;
 
+/// Jobs looked at in one admission; more than can run at once.
+const ADMITTED_AT_ONCE: usize = 2048;
+
 impl Step<'_> {
     /// Starts waiting jobs while there are slots: the oldest fire first, at most the target's number of jobs at a time.
+    ///
+    /// Looks at a bounded number of jobs: when a window closes on many, their due entries skip the rest, batch by batch.
     pub fn admit(&mut self) {
-        while !self.state.draining && self.state.running < self.rules.max_concurrent_jobs {
+        for _ in 0..ADMITTED_AT_ONCE {
+            if self.state.draining || self.state.running >= self.rules.max_concurrent_jobs {
+                return;
+            }
             let free = |(name, queue): &(&String, &super::state::TargetQueue)| {
                 queue.running < self.rules.catalog.max_concurrent_jobs(name)
             };

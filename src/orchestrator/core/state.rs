@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use crate::domain::idempotency::{IdempotencyId, IdempotencyRecord};
 use crate::domain::ids::{JobId, ScheduleId};
 use crate::domain::job::{Job, JobState};
 use crate::domain::ports::{Change, TaskCall};
@@ -31,6 +32,9 @@ pub(in crate::orchestrator) struct State {
     pub(super) schedules: BTreeMap<ScheduleId, Arc<Schedule>>,
     pub(super) jobs: BTreeMap<JobId, Arc<Job>>,
     pub(super) installed_bundles: BTreeSet<String>,
+    /// Answers by the key under which they were given.
+    pub(super) idempotency: BTreeMap<IdempotencyId, Arc<IdempotencyRecord>>,
+    pub(super) answers_by_expiry: BTreeSet<(Timestamp, IdempotencyId)>,
     pub(super) due: BTreeSet<(Timestamp, Due)>,
     pub(super) active: HashMap<ScheduleId, JobId>,
     /// Fires that have a job: `(schedule, scheduled_for)` is unique.
@@ -57,6 +61,11 @@ impl State {
     /// All jobs.
     pub fn jobs(&self) -> impl Iterator<Item = &Arc<Job>> {
         self.jobs.values()
+    }
+
+    /// From now on nothing new starts; running jobs go on.
+    pub fn drain(&mut self) {
+        self.draining = true;
     }
 
     /// True once nothing new is to start.
@@ -87,6 +96,10 @@ impl State {
                 before.iter().for_each(|job| self.remove_job(job));
                 after.iter().for_each(|job| self.insert_job(job));
             }
+            Change::Idempotency { before, after } => {
+                before.iter().for_each(|record| self.remove_answer(record));
+                after.iter().for_each(|record| self.insert_answer(record));
+            }
             Change::BundleInstalled { name } => {
                 self.installed_bundles.insert(name.clone());
             }
@@ -101,6 +114,9 @@ impl State {
                     self.apply(&Change::Schedule { before: after.clone(), after: before.clone() })
                 }
                 Change::Job { before, after } => self.apply(&Change::Job { before: after.clone(), after: before.clone() }),
+                Change::Idempotency { before, after } => {
+                    self.apply(&Change::Idempotency { before: after.clone(), after: before.clone() })
+                }
                 Change::BundleInstalled { name } => {
                     self.installed_bundles.remove(name);
                 }
@@ -169,6 +185,16 @@ impl State {
         }
         self.fires.remove(&(job.schedule_id.clone(), job.scheduled_for));
         self.jobs.remove(&job.id);
+    }
+
+    fn insert_answer(&mut self, record: &Arc<IdempotencyRecord>) {
+        self.answers_by_expiry.insert((record.expires_at(), record.id.clone()));
+        self.idempotency.insert(record.id.clone(), Arc::clone(record));
+    }
+
+    fn remove_answer(&mut self, record: &IdempotencyRecord) {
+        self.answers_by_expiry.remove(&(record.expires_at(), record.id.clone()));
+        self.idempotency.remove(&record.id);
     }
 
     fn queue(&mut self, job: &Job) -> &mut TargetQueue {

@@ -164,7 +164,7 @@ pub(super) const MODULE_STATUS: Metric = Metric {
 };
 pub(super) const TARGET_REQUESTS: Metric = Metric {
     name: "maintenance_target_requests_total",
-    help: "Attempts at tasks made on a target, by how they ended.",
+    help: "HTTP calls to targets (tasks, polls, verifications, cancels), by how they ended.",
     unit: Unit::Count,
     labels: &["target", "outcome"],
     kind: Kind::Counter,

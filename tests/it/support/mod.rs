@@ -8,7 +8,7 @@ mod raw;
 use std::time::Duration;
 
 pub use app::TestApp;
-pub use client::{Answer, WRITE};
+pub use client::{Answer, WRITE, request};
 pub use clock::TestClock;
 pub use raw::raw;
 

@@ -155,7 +155,7 @@ fn a_clock_that_goes_back_strands_no_schedule_and_repeats_no_fire() {
 fn nothing_new_starts_while_draining() {
     let mut world = World::new("2026-01-01T00:00:00Z");
     world.create(json!({"id":"a","name":"A","cron_expression":"0 * * * *","tasks":["CUSTOM"]}));
-    world.decide(|step| step.drain());
+    world.decide(|step| step.state.drain());
     world.tick_at("2026-01-01T01:00:00Z");
     assert_eq!(world.states(), []);
     assert_eq!(world.state.next_due(), None);

@@ -2,10 +2,12 @@
 
 mod edits;
 mod fires;
+mod keys;
 mod properties;
+mod retries;
 mod runs;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,10 +15,11 @@ use chrono::TimeDelta;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Decided, Effect, Rules, State, Step};
+use super::{Decided, Effect, Operation, Rules, State, Step};
 use crate::domain::catalog::{Catalog, TargetCatalog};
+use crate::domain::idempotency::{Answered, IdempotentRequest};
 use crate::domain::ids::{JobId, ScheduleId};
-use crate::domain::job::{Job, JobState, Outcome, Reason};
+use crate::domain::job::{Job, JobState, Outcome, Reason, Trigger};
 use crate::domain::ports::{AttemptReport, IdSource, TaskCall};
 use crate::domain::principal::Caller;
 use crate::domain::schedule::Schedule;
@@ -45,6 +48,8 @@ pub(super) struct World {
     /// Attempts that were started and have not reported.
     pub under_way: Vec<TaskCall>,
     pub stops: Vec<JobId>,
+    /// Answers of runs under keys, by schedule and key, and until when they stand.
+    pub answers: HashMap<(String, String), (Timestamp, Arc<Job>)>,
 }
 
 pub(super) fn at(text: &str) -> Timestamp {
@@ -64,7 +69,15 @@ impl World {
             catalog: Arc::new(Catalog::new(targets)),
         };
         let ids = CountingIds(AtomicU64::new(1));
-        Self { state: State::default(), rules, ids, now: at(now), under_way: Vec::new(), stops: Vec::new() }
+        Self {
+            state: State::default(),
+            rules,
+            ids,
+            now: at(now),
+            under_way: Vec::new(),
+            stops: Vec::new(),
+            answers: HashMap::new(),
+        }
     }
 
     /// Decides one thing and performs its effects.
@@ -95,11 +108,23 @@ impl World {
     }
 
     pub fn patch(&mut self, name: &str, patch: Value) -> Result<Arc<Schedule>, CommandError> {
-        self.decide(|step| step.patch_schedule(&operator(), &id(name), &patch, &Precondition::None))
+        self.decide(|step| step.patch_schedule(&operator(), &id(name), &patch, None, &Precondition::None))
     }
 
     pub fn run(&mut self, name: &str, force: bool) -> Result<Arc<Job>, CommandError> {
         self.decide(|step| step.run_schedule(&operator(), &id(name), force))
+    }
+
+    pub fn run_keyed(&mut self, caller: &Caller, name: &str, key: &str, body: &str) -> Result<Answered<Job>, CommandError> {
+        let operation = Operation { name: "run_schedule", object: &format!("schedule/{name}") };
+        let request = Some(request(key, body));
+        self.decide(|step| {
+            step.alone(|step| step.once(caller, operation, request, |step| step.run_schedule(caller, &id(name), false)))
+        })
+    }
+
+    pub fn retry(&mut self, job: JobId) -> Result<Arc<Job>, CommandError> {
+        self.decide(|step| step.retry_job(&operator(), job))
     }
 
     pub fn tick_at(&mut self, now: &str) {
@@ -147,6 +172,10 @@ impl World {
 
 pub(super) fn operator() -> Caller {
     Caller { subject: "operator".to_owned(), request_id: None }
+}
+
+pub(super) fn request(key: &str, body: &str) -> IdempotentRequest {
+    IdempotentRequest { key: key.to_owned(), digest: body.to_owned() }
 }
 
 pub(super) fn id(name: &str) -> ScheduleId {

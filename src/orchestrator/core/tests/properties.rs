@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::domain::idempotency::{IdempotencyRecord, KEPT_FOR};
 use crate::domain::ports::{Change, StoredState};
 
 #[derive(Debug, Clone)]
@@ -14,6 +15,8 @@ enum Input {
     Patch { slot: u8, cron: u8, enabled: Option<bool> },
     Delete { slot: u8 },
     Run { slot: u8, force: bool },
+    RunKeyed { slot: u8, key: u8, force: bool },
+    Retry { nth: u8 },
     Cancel { nth: u8 },
     Advance { seconds: u32 },
     StepBack { seconds: u16 },
@@ -31,6 +34,8 @@ fn input() -> impl Strategy<Value = Input> {
             .prop_map(|(slot, cron, window, enforce, halt, wide, tasks, skip)| Input::Create { slot, cron, window, enforce, halt, wide, tasks, skip }),
         2 => (slot.clone(), 0..5_u8, any::<Option<bool>>()).prop_map(|(slot, cron, enabled)| Input::Patch { slot, cron, enabled }),
         1 => slot.clone().prop_map(|slot| Input::Delete { slot }),
+        2 => (slot.clone(), 0..2_u8, any::<bool>()).prop_map(|(slot, key, force)| Input::RunKeyed { slot, key, force }),
+        4 => any::<u8>().prop_map(|nth| Input::Retry { nth }),
         3 => (slot, any::<bool>()).prop_map(|(slot, force)| Input::Run { slot, force }),
         2 => any::<u8>().prop_map(|nth| Input::Cancel { nth }),
         6 => prop_oneof![0..30_u32, 0..7200_u32, 0..400_000_u32].prop_map(|seconds| Input::Advance { seconds }),
@@ -70,6 +75,15 @@ fn apply(world: &mut World, input: &Input) {
         Input::Run { slot, force } => {
             let _ = world.run(&slot_id(slot), *force);
         }
+        Input::RunKeyed { slot, key, force } => run_keyed(world, &slot_id(slot), &key.to_string(), *force),
+        Input::Retry { nth } => {
+            let jobs = world.jobs();
+            if let Some(job) = jobs.get(usize::from(*nth) % jobs.len().max(1)) {
+                let busy = jobs.iter().any(|other| other.schedule_id == job.schedule_id && other.is_active());
+                let refused = world.retry(job.id).is_err();
+                assert_eq!(refused, busy || job.state == JobState::Succeeded, "what is left undone can be retried");
+            }
+        }
         Input::Cancel { nth } => {
             let active: Vec<JobId> = world.jobs().iter().filter(|job| job.is_active()).map(|job| job.id).collect();
             if let Some(job) = active.get(usize::from(*nth) % active.len().max(1)) {
@@ -102,6 +116,12 @@ fn apply(world: &mut World, input: &Input) {
         }
         Input::Prune => {
             world.decide(|step| step.prune(2));
+            let World { answers, state, now, .. } = world;
+            answers.retain(|(schedule, key), (expires_at, _)| {
+                let kept = state.idempotency.keys().any(|id| id.key == *key && id.operation.ends_with(schedule.as_str()));
+                assert!(kept || *expires_at <= *now, "an answer is kept for a day");
+                kept
+            });
         }
         Input::Restart => {
             let stored = stored(&world.state);
@@ -121,6 +141,7 @@ fn apply(world: &mut World, input: &Input) {
                 now: world.now,
                 under_way: before.1.clone(),
                 stops: before.2.clone(),
+                answers: world.answers.clone(),
             };
             if !matches!(**input, Input::Restart) {
                 apply(&mut copy, input);
@@ -148,14 +169,49 @@ fn difference(from: &State, to: &State) -> Vec<Change> {
             changes.push(Change::Job { before, after });
         }
     }
+    for id in from.idempotency.keys().chain(to.idempotency.keys()).collect::<HashSet<_>>() {
+        let (before, after) = (from.idempotency.get(id).cloned(), to.idempotency.get(id).cloned());
+        if before != after {
+            changes.push(Change::Idempotency { before, after });
+        }
+    }
     changes
+}
+
+/// Runs a schedule under a key, whose body is whether it is forced, and holds the answer against those that were given before.
+fn run_keyed(world: &mut World, schedule: &str, key: &str, force: bool) {
+    let name = (schedule.to_owned(), key.to_owned());
+    let earlier = world.answers.get(&name).filter(|(expires_at, _)| world.now < *expires_at).map(|(_, first)| first.clone());
+    let before = world.state.clone();
+    let operation = Operation { name: "run_schedule", object: schedule };
+    let request = Some(request(key, &force.to_string()));
+    let run = |step: &mut Step<'_>| step.run_schedule(&operator(), &id(schedule), force);
+    let result = world.decide(|step| step.alone(|step| step.once(&operator(), operation, request, run)));
+    match (earlier, result) {
+        (Some(first), Ok(answered)) => {
+            assert_eq!((answered.replayed, &answered.value), (true, &first), "a key has one answer");
+            assert_eq!(answered.value.forced, force, "an answer is for its body alone");
+            assert_eq!(world.state, before, "a key has one effect");
+        }
+        (Some(first), Err(_)) => {
+            assert_ne!(first.forced, force, "only another body is refused");
+            assert_eq!(world.state, before);
+        }
+        (None, Ok(answered)) => {
+            assert!(!answered.replayed && world.state.jobs.contains_key(&answered.value.id));
+            world.answers.insert(name, (world.now + KEPT_FOR, answered.value));
+        }
+        (None, Err(_)) => assert_eq!(world.state, before, "a refused request leaves nothing behind"),
+    }
 }
 
 fn stored(state: &State) -> StoredState {
     StoredState {
         schedules: state.schedules.values().map(|schedule| Schedule::clone(schedule)).collect(),
         jobs: state.jobs.values().map(|job| Job::clone(job)).collect(),
+        idempotency: state.idempotency.values().map(|record| IdempotencyRecord::clone(record)).collect(),
         installed_bundles: state.installed_bundles.iter().cloned().collect(),
+        ..StoredState::default()
     }
 }
 
@@ -184,6 +240,12 @@ fn check(world: &World, seen: &mut HashMap<JobId, Arc<Job>>, started: &mut HashS
         if let Some(earlier) = seen.get(&job.id).filter(|earlier| earlier.state.is_terminal()) {
             assert_eq!(earlier, job, "a terminal state is never left");
         }
+        if let Some(original) = job.retry_of.map(|id| &seen[&id]) {
+            for (done, taken_over) in original.tasks.iter().zip(&job.tasks).filter(|(task, _)| task.state == JobState::Succeeded)
+            {
+                assert_eq!(done, taken_over, "a retry takes over what succeeded as it ended");
+            }
+        }
         seen.insert(job.id, Arc::clone(job));
     }
     assert!(running.values().sum::<usize>() <= world.rules.max_concurrent_jobs);
@@ -191,9 +253,15 @@ fn check(world: &World, seen: &mut HashMap<JobId, Arc<Job>>, started: &mut HashS
         assert!(count <= world.rules.catalog.max_concurrent_jobs(target), "a target runs no more jobs than it may");
     }
     for call in &world.under_way {
-        if started.insert((call.job_id, call.task_index, call.attempt))
-            && let Some(window) = state.jobs.get(&call.job_id).and_then(|job| job.binding_window())
-        {
+        if !started.insert((call.job_id, call.task_index, call.attempt)) {
+            continue;
+        }
+        let mut ancestor = seen.get(&call.job_id).and_then(|job| job.retry_of);
+        while let Some(original) = ancestor.map(|id| &seen[&id]) {
+            assert_ne!(original.tasks[call.task_index].state, JobState::Succeeded, "a task that succeeded is never run again");
+            ancestor = original.retry_of;
+        }
+        if let Some(window) = state.jobs.get(&call.job_id).and_then(|job| job.binding_window()) {
             assert!(window.contains(world.now), "no task starts outside a window that binds");
         }
     }
