@@ -280,7 +280,7 @@ fn audit_verify_tells_a_good_file_from_a_tampered_one() {
     let folder = folder();
     let file = folder.path().join("audit.jsonl");
     let line = |sequence: u64, actor: &str, previous: &str| {
-        let line: Value = json!({"sequence":sequence,"time":"2026-01-01T00:00:00.000Z","actor":actor,"action":"create_schedule","object":"schedule/s","outcome":"SUCCEEDED","request_id":null,"before":null,"after":null,"detail":null,"previous":previous});
+        let line: Value = json!({"sequence":sequence,"event_id":"019b8be1-f500-7000-8000-000000000001","time":"2026-01-01T00:00:00.000Z","actor":actor,"action":"create_schedule","object":"schedule/s","outcome":"SUCCEEDED","request_id":null,"before":null,"after":null,"detail":null,"previous":previous});
         line.to_string()
     };
     let first = line(1, "ann", &"0".repeat(64));

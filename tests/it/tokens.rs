@@ -277,7 +277,7 @@ async fn every_operation_wants_its_scope_or_a_higher_one() {
             }
         }
     }
-    assert_eq!(guarded, 14);
+    assert!(guarded >= 14, "{guarded}");
     app.stop().await;
 }
 
