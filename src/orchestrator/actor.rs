@@ -372,7 +372,7 @@ fn decide_command(step: &mut Step<'_>, command: Command) -> PendingReply {
             answer(reply, step.alone(|step| step.replace_schedule(&caller, &id, *input, &precondition)))
         }
         Command::PatchSchedule { caller, id, patch, prepared, precondition, reply } => {
-            answer(reply, step.alone(|step| step.patch_schedule(&caller, &id, &patch, Some(prepared), &precondition)))
+            answer(reply, step.alone(|step| step.patch_schedule(&caller, &id, &patch, prepared, &precondition)))
         }
         Command::DeleteSchedule { caller, id, precondition, reply } => {
             answer(reply, step.alone(|step| step.delete_schedule(&caller, &id, &precondition)))

@@ -65,11 +65,11 @@ impl OrchestratorHandle {
         document: &Value,
         precondition: Precondition,
     ) -> Result<Arc<Schedule>, CommandError> {
-        // Unknown ids are 404 whatever the document says; the actor asks again.
-        if self.view.schedule(&id).is_none() {
-            return Err(CommandError::ScheduleNotFound(id));
-        }
-        let input = schedule_input::parse(document, &self.catalog, self.clock.now()).map_err(CommandError::Invalid)?;
+        // Unknown ids are 404 whatever the document says.
+        let known = self.view.schedule(&id).is_some();
+        let input = schedule_input::parse(document, &self.catalog, self.clock.now());
+        let input = input
+            .map_err(|errors| if known { CommandError::Invalid(errors) } else { CommandError::ScheduleNotFound(id.clone()) })?;
         self.ask(|reply| Command::ReplaceSchedule { caller, id, input: Box::new(input), precondition, reply }).await
     }
 
@@ -85,9 +85,14 @@ impl OrchestratorHandle {
         precondition: Precondition,
     ) -> Result<Arc<Schedule>, CommandError> {
         // Reading a cron expression can take a millisecond: not in the loop, where everybody waits for it.
-        let current = self.view.schedule(&id).ok_or_else(|| CommandError::ScheduleNotFound(id.clone()))?;
-        let input = schedule_input::parse_patch(&current.definition, &patch, &self.catalog, self.clock.now());
-        let prepared = Prepared { version: current.version, input: Box::new(input.map_err(CommandError::Invalid)?) };
+        let prepared = match self.view.schedule(&id) {
+            Some(current) => {
+                let input = schedule_input::parse_patch(&current.definition, &patch, &self.catalog, self.clock.now());
+                Some(Prepared { version: current.version, input: Box::new(input.map_err(CommandError::Invalid)?) })
+            }
+            // The actor knows best: while the store is in doubt, nothing can be said of what is not there.
+            None => None,
+        };
         self.ask(|reply| Command::PatchSchedule { caller, id, patch, prepared, precondition, reply }).await
     }
 

@@ -58,7 +58,7 @@ pub(super) enum Command {
         caller: Caller,
         id: ScheduleId,
         patch: Value,
-        prepared: Prepared,
+        prepared: Option<Prepared>,
         precondition: Precondition,
         reply: Reply<Arc<Schedule>>,
     },

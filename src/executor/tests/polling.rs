@@ -150,7 +150,7 @@ async fn the_handle_is_in_the_trace_before_the_first_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn waits_end_at_the_deadline() {
+async fn a_wait_that_cannot_end_in_time_is_not_begun() {
     use crate::executor::attempt::{deadline_after, wait_within};
     use crate::executor::clocks::instant;
     let start = instant();
@@ -158,5 +158,5 @@ async fn waits_end_at_the_deadline() {
     assert!(wait_within(Duration::from_secs(7), deadline).await);
     assert_eq!(start.elapsed().as_secs(), 7);
     assert!(!wait_within(Duration::MAX, deadline).await);
-    assert_eq!(start.elapsed().as_secs(), 10);
+    assert_eq!(start.elapsed().as_secs(), 7);
 }
