@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use chrono::TimeDelta;
 use reqwest::Method;
 use serde_json::{Value, json};
-use themis_maintenance::domain::ports::{Change, Store, StoreError, StoredState};
+use themis_maintenance::domain::ports::{Change, OutboxCommit, Store, StoreError, StoredState};
 use tokio::sync::watch;
 
 use crate::support::{Answer, TestApp, WRITE, request};
@@ -148,7 +148,7 @@ impl Store for Moody {
         Ok(StoredState::default())
     }
 
-    async fn commit(&self, _: &[Change]) -> Result<(), StoreError> {
+    async fn commit(&self, _: &[Change], _: OutboxCommit<'_>) -> Result<(), StoreError> {
         if *self.0.borrow() { Err(StoreError::NotApplied("refused".to_owned())) } else { Ok(()) }
     }
 
