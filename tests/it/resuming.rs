@@ -13,7 +13,7 @@ use crate::support::{Answer, TestApp};
 
 /// A service whose second of three steps fails as often as the fault says, and the job that failed.
 async fn with_a_failed_job(app: &TestApp, times: u32) -> Value {
-    let failure = FaultKind::status("500".parse().unwrap());
+    let failure = FaultKind::status("500".parse().expect("a status"));
     app.sandbox.script(Fault::times(times, "/maintenance/cache-warm", failure));
     app.create(json!({"id":"s","name":"S","cron_expression":"0 0 1 1 *","halt_on_task_failure":true,"max_attempts":1,
         "tasks":["LOG_ROTATION","CACHE_WARM","SECURITY_SCAN"]}))
@@ -24,11 +24,11 @@ async fn with_a_failed_job(app: &TestApp, times: u32) -> Value {
 }
 
 fn states(job: &Value) -> Vec<&str> {
-    job["tasks"].as_array().unwrap().iter().map(|task| task["state"].as_str().unwrap()).collect()
+    job["tasks"].as_array().expect("a list").iter().map(|task| task["state"].as_str().expect("a state")).collect()
 }
 
 async fn retry(app: &TestApp, job: &Value) -> Answer {
-    let path = format!("/jobs/{}/retry", job["id"].as_str().unwrap());
+    let path = format!("/jobs/{}/retry", job["id"].as_str().expect("an id"));
     Answer::of(app.request(Method::POST, &path)).await
 }
 
@@ -111,7 +111,7 @@ struct Recorder(Mutex<Vec<String>>);
 #[async_trait]
 impl TaskExecutor for Recorder {
     async fn attempt(&self, call: &TaskCall, _: &AttemptTrace) -> AttemptReport {
-        let mut called = self.0.lock().unwrap();
+        let mut called = self.0.lock().expect("no test panics while it holds this");
         let fails = call.task_name == "bad" && !called.contains(&call.task_name);
         called.push(call.task_name.clone());
         AttemptReport {

@@ -93,14 +93,17 @@ fn after_a_day_a_key_is_new_whether_or_not_it_was_pruned() {
 #[test]
 fn old_answers_are_forgotten_in_bounded_batches() {
     let mut world = world();
+    let start = world.now;
     for key in ["1", "2", "3"] {
         world.run_keyed(&operator(), "a", key, "body").unwrap();
         world.report(Outcome::Succeeded);
         world.now += TimeDelta::milliseconds(1);
     }
     world.rules.job_retention = TimeDelta::days(30);
-    assert!(!world.decide(|step| step.prune(2)), "nothing is old yet");
-    world.now += KEPT_FOR;
+    world.now = start + KEPT_FOR - TimeDelta::milliseconds(1);
+    assert!(!world.decide(|step| step.prune(2)));
+    assert_eq!(world.state.idempotency.len(), 3, "nothing is old yet");
+    world.now += TimeDelta::milliseconds(3);
     assert!(world.decide(|step| step.prune(2)), "one is left");
     assert_eq!(world.state.idempotency.len(), 1);
     assert!(!world.decide(|step| step.prune(2)));
