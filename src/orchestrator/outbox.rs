@@ -106,3 +106,108 @@ impl Outbox {
         self.recorded > self.cleared
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use parking_lot::Mutex;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::audit::AuditOutcome;
+
+    /// A trail whose disk works or does not.
+    #[derive(Default)]
+    struct Trail {
+        broken: bool,
+        recorded: Mutex<Vec<u128>>,
+    }
+
+    #[async_trait]
+    impl AuditSink for Trail {
+        async fn record(&self, events: Vec<AuditEvent>) {
+            self.recorded.lock().extend(events.iter().map(|event| event.event_id.as_u128()));
+        }
+
+        async fn flush(&self) -> bool {
+            if self.broken { std::future::pending().await } else { true }
+        }
+
+        async fn reconcile(&self, outbox: Vec<OutboxEntry>) -> usize {
+            outbox.len()
+        }
+    }
+
+    fn now() -> Timestamp {
+        "2026-01-01T00:00:00Z".parse().expect("a timestamp")
+    }
+
+    fn event(number: u128) -> AuditEvent {
+        AuditEvent {
+            event_id: Uuid::from_u128(number),
+            time: now(),
+            actor: "ann".into(),
+            action: "create_schedule".into(),
+            object: "schedule/a".into(),
+            outcome: AuditOutcome::Succeeded,
+            request_id: None,
+            before: None,
+            after: None,
+            detail: None,
+        }
+    }
+
+    fn entry(position: u64) -> OutboxEntry {
+        let event = event(u128::from(position));
+        OutboxEntry { position, event_id: event.event_id, event: Some(event) }
+    }
+
+    async fn flushed(outbox: &mut Outbox) {
+        outbox.flush.take().expect("a flush").await.expect("no panic");
+    }
+
+    #[tokio::test]
+    async fn what_is_on_disk_is_removed_by_a_later_commit_and_once() {
+        let mut outbox = Outbox::new(Arc::new(Trail::default()));
+        outbox.restore(vec![entry(6), entry(7)]).await;
+        let events = [event(8), event(9)];
+        let commit = outbox.commit(&events);
+        assert_eq!((commit.first_position, commit.events.len(), commit.written_up_to), (8, 2, None));
+        outbox.committed(2, None);
+        outbox.record(events.to_vec(), now()).await;
+        flushed(&mut outbox).await;
+        let commit = outbox.commit(&[]);
+        assert_eq!((commit.first_position, commit.written_up_to), (10, Some(9)));
+        outbox.committed(0, commit.written_up_to);
+        assert_eq!(outbox.commit(&[]).written_up_to, None);
+        // Within the same second, and with nothing new, the disk is left alone.
+        outbox.committed(1, None);
+        outbox.record(Vec::new(), now()).await;
+        assert!(outbox.flush.is_none());
+        outbox.record(Vec::new(), now() + FLUSH_EVERY).await;
+        flushed(&mut outbox).await;
+        outbox.record(Vec::new(), now() + FLUSH_EVERY * 5).await;
+        assert!(outbox.flush.is_none());
+    }
+
+    #[tokio::test]
+    async fn after_an_unknown_outcome_only_what_was_stored_and_not_recorded_is_recorded() {
+        let trail = Arc::new(Trail::default());
+        let mut outbox = Outbox::new(Arc::clone(&trail) as Arc<dyn AuditSink>);
+        outbox.committed(2, None);
+        outbox.restore_later(vec![entry(1), entry(2)]).await;
+        assert!(trail.recorded.lock().is_empty());
+        outbox.restore_later(vec![entry(2), entry(3), entry(4)]).await;
+        assert_eq!(*trail.recorded.lock(), [3, 4]);
+        assert_eq!(outbox.commit(&[]).first_position, 5);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_broken_disk_neither_holds_up_the_end_nor_removes_anything() {
+        let mut outbox = Outbox::new(Arc::new(Trail { broken: true, ..Trail::default() }));
+        outbox.committed(1, None);
+        outbox.record(vec![event(1)], now()).await;
+        assert!(!outbox.finish().await);
+        assert_eq!(outbox.commit(&[]).written_up_to, None);
+    }
+}

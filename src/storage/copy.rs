@@ -9,6 +9,7 @@ use sqlx::{Connection, Row};
 
 use super::sqlite::MIGRATIONS;
 use crate::domain::audit::AuditEvent;
+use crate::domain::idempotency::IdempotencyRecord;
 use crate::domain::job::Job;
 use crate::domain::schedule::Schedule;
 
@@ -144,16 +145,18 @@ pub async fn check(file: &Path) -> Result<CheckSummary, CheckError> {
     let mut bad = Vec::new();
     let schedules = parse::<Schedule>(&mut connection, "SELECT id, body FROM schedules", "schedule", &mut bad).await?;
     let jobs = parse::<Job>(&mut connection, "SELECT id, body FROM jobs", "job", &mut bad).await?;
-    let has_outbox =
-        sqlx::query("SELECT 1 FROM sqlite_schema WHERE name = 'audit_outbox'").fetch_optional(&mut connection).await?;
-    let events = match has_outbox {
-        Some(_) => {
-            let rows = "SELECT event_id, event FROM audit_outbox WHERE event IS NOT NULL";
-            parse::<AuditEvent>(&mut connection, rows, "audit event", &mut bad).await?
-        }
-        // A copy of an earlier version.
-        None => 0,
-    };
+    // A copy of an earlier version lacks the tables of later ones.
+    let tables: Vec<(String,)> = sqlx::query_as("SELECT name FROM sqlite_schema").fetch_all(&mut connection).await?;
+    let has = |name: &str| tables.iter().any(|(table,)| table == name);
+    if has("idempotency_keys") {
+        let rows = "SELECT id, body FROM idempotency_keys";
+        parse::<IdempotencyRecord>(&mut connection, rows, "answer under the key", &mut bad).await?;
+    }
+    let mut events = 0;
+    if has("audit_outbox") {
+        let rows = "SELECT event_id, event FROM audit_outbox WHERE event IS NOT NULL";
+        events = parse::<AuditEvent>(&mut connection, rows, "audit event", &mut bad).await?;
+    }
     if bad.is_empty() { Ok(CheckSummary { schedules, jobs, events, schema }) } else { Err(CheckError::Rows(bad)) }
 }
 

@@ -1,4 +1,5 @@
-//! A disk that is full, for real: a limit on the length of files.
+//! A disk that is full, for real: a limit on the length of files. What the health report says meanwhile is tested elsewhere: here
+//! SQLite may find room again by itself, when it empties its log.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -42,7 +43,6 @@ async fn a_full_disk_refuses_writes_and_loses_nothing_and_room_lets_them_go_on()
     };
     assert_eq!((refusal.0, &refusal.1["code"]), (503, &json!("store_unavailable")), "{}", refusal.1);
     assert!(stored > 0);
-    until("the store to be unhealthy", async || (store_status(&client).await == "UNHEALTHY").then_some(())).await;
     assert!(client.get("/schedules/s0").await.is_some(), "reads go on");
     assert!(client.get(&format!("/schedules/s{stored}")).await.is_none(), "what was refused is not there");
 

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use chrono::TimeDelta;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
+use sqlx::Connection;
 use themis_maintenance::domain::ports::{Change, OutboxCommit, Store, StoreError, StoredState};
 use themis_maintenance::storage::SqliteStore;
 use tokio::sync::watch;
@@ -244,6 +245,27 @@ async fn one_bad_command_of_a_batch_fails_alone() {
     assert_eq!(answers.each_ref().map(|answer| answer.status.as_u16()), [201, 409, 201]);
     assert_eq!(app.get("/schedules").await.expect(200)["count"], 4);
     app.stop().await;
+}
+
+#[tokio::test]
+async fn rows_that_were_set_aside_show_in_the_health_report() {
+    let mut app = TestApp::start().await;
+    app.create(document("s")).await;
+    app.create(document("damaged")).await;
+    store_becomes(&app, "HEALTHY").await;
+    app.stop().await;
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(app.file("maintenance.db"));
+    let mut database = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
+    sqlx::query("UPDATE schedules SET body = '{' WHERE id = 'damaged'").execute(&mut database).await.unwrap();
+    database.close().await.unwrap();
+    // At every start, until a person has looked at them.
+    for _ in 0..2 {
+        app.restart_after_end().await;
+        let module = store_becomes(&app, "DEGRADED").await;
+        assert_eq!(module["details"]["damaged_rows"], 1, "{module}");
+        assert_eq!(app.get("/schedules").await.expect(200)["count"], 1);
+        app.stop().await;
+    }
 }
 
 #[tokio::test]
