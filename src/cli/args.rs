@@ -63,12 +63,12 @@ pub struct ConfigArgs {
 /// Arguments of `dev`.
 #[derive(Debug, Clone, Args)]
 pub struct DevArgs {
-    /// Where the service listens
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
-    pub listen: SocketAddr,
-    /// Keep schedules, jobs and the audit trail in this directory
-    #[arg(long, value_name = "DIR", default_value = "data")]
-    pub data: PathBuf,
+    /// Where the service listens; by default at 127.0.0.1:8080
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+    /// Keep schedules, jobs and the audit trail in this directory; by default in ./data
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
 }
 
 /// Arguments of `sandbox`.
@@ -177,8 +177,8 @@ mod tests {
     #[test]
     fn every_command_of_the_contract_is_understood() {
         assert!(matches!(parse("serve --config a.toml --config b.toml"), Ok(Command::Serve(args)) if args.files.len() == 2));
-        assert!(matches!(parse("dev"), Ok(Command::Dev(args)) if args.listen.port() == 8080 && args.data == *"data"));
-        assert!(matches!(parse("dev --listen [::1]:0 --data d"), Ok(Command::Dev(args)) if args.data == *"d"));
+        assert!(matches!(parse("dev"), Ok(Command::Dev(args)) if args.listen.is_none() && args.data.is_none()));
+        assert!(matches!(parse("dev --listen [::1]:0 --data d"), Ok(Command::Dev(args)) if args.data == Some("d".into())));
         assert!(matches!(parse("sandbox"), Ok(Command::Sandbox(args)) if args.listen.port() == 8765));
         assert!(matches!(parse("openapi"), Ok(Command::Openapi)));
         assert!(matches!(parse("check-config --config a.toml"), Ok(Command::CheckConfig(args)) if args.files.len() == 1));

@@ -35,7 +35,7 @@ impl Commands for Fake {
     }
 
     fn dev(&self, args: DevArgs, environment: Vec<(String, String)>) -> anyhow::Result<()> {
-        self.answer(format!("dev {} {}", args.listen, environment.len()))
+        self.answer(format!("dev {:?} {}", args.listen, environment.len()))
     }
 
     fn sandbox(&self, args: SandboxArgs) -> anyhow::Result<()> {
@@ -93,7 +93,7 @@ fn commands_get_their_arguments() {
     assert_eq!(call(&fake, "backup b.db", &[memory]), (0, "copied\n".into(), String::new()));
     let expected = [
         "serve [::1]:1",
-        "dev 127.0.0.1:2 1",
+        "dev Some(127.0.0.1:2) 1",
         "sandbox 127.0.0.1:3",
         "openapi",
         "verify a.jsonl",
