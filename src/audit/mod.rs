@@ -1,6 +1,6 @@
 //! The audit trail: one JSON line for every write attempt and every job transition, each chained to the line before it.
 //!
-//! A line holds `sequence` (from 1, no gaps), the fields of [`AuditEvent`](crate::domain::audit::AuditEvent), and `previous`, the
+//! A line holds `sequence` (from 1, no gaps), the fields of [`AuditEvent`], and `previous`, the
 //! lower-case hex SHA-256 of the line before it without its line break (64 zeros in the first line). So whoever changes, removes,
 //! inserts or reorders lines breaks the chain at that point, and [`verify_file`] says where. What a chain cannot show: a change
 //! of the very last line that leaves it well-formed, lines cut off at the end, and a file written anew from some point on.

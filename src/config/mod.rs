@@ -6,7 +6,7 @@
 //! Whoever gets a [`Config`] need not check anything again: every number is in its range, every name refers to something that
 //! exists, every file that has to be readable was read. Whoever does not get one gets **every** mistake at once, with its key and
 //! with the file or variable that made it. That is why neither the `config` crate nor `Deserialize` is used here: both stop at
-//! the first mistake, and a merged tree of theirs no longer says who set a value. A [`section::Section`] reads a table key by key
+//! the first mistake, and a merged tree of theirs no longer says who set a value. A `section::Section` reads a table key by key
 //! and goes on; `toml` only parses.
 //!
 //! Secrets are `SecretString`, cannot be printed, and do not appear in messages. Relative paths start at the working directory.

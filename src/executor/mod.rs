@@ -7,9 +7,9 @@
 //! Invariants:
 //! - A request goes to a configured target and to nowhere else: no redirect is followed, no proxy is taken from the environment,
 //!   and the URL that is sent is the base URL and the rendered path, letter by letter.
-//! - One attempt sends its main call at most once. Whether it left is known from the request's body ([`body`]), not guessed from
+//! - One attempt sends its main call at most once. Whether it left is known from the request's body (`body`), not guessed from
 //!   the kind of error: what did not leave is `TRANSIENT`, what left without a complete answer is `UNKNOWN`.
-//! - All calls of an attempt pass the target's rate limiter ([`limiter`]).
+//! - All calls of an attempt pass the target's rate limiter (`limiter`).
 //! - A token is read from its file, sent, and never shown.
 //!
 //! Must not be added here: retries of the main call (the orchestrator decides), knowledge of single endpoints, other clients.

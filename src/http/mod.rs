@@ -1,13 +1,13 @@
 //! The way in for operators: routes, authorisation, errors and the OpenAPI document of the HTTP API.
 //!
 //! A handler extracts, calls one method of the orchestrator's handle or view, and converts; everything else happens around it.
-//! The layers, outermost first: [`observe`] (request id, log line, metrics), [`audited`] (refused writes), [`render`] (every error
-//! becomes one RFC 9457 document), [`limits`] (panics, timeout, body size).
+//! The layers, outermost first: `observe` (request id, log line, metrics), `audited` (refused writes), `render` (every error
+//! becomes one RFC 9457 document), `limits` (panics, timeout, body size).
 //!
 //! Invariants:
 //! - Authorisation is the first extractor of every handler: 401 comes before 403, and 403 before anything that depends on the
 //!   rest of the request, so that nobody without the scope learns which ids exist.
-//! - Every error leaves through the one table in [`problem`], and says nothing of the inside.
+//! - Every error leaves through the one table in `problem`, and says nothing of the inside.
 //! - What an unknown query parameter would have meant is not guessed: it is refused.
 //!
 //! Must not be added here: rules about schedules and jobs. They are checked in `domain`, and asked for through the handle.

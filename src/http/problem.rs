@@ -105,7 +105,7 @@ impl ProblemKind {
     }
 }
 
-/// One occurrence of a problem. As a response it has the status and headers; [`super::render`] writes the document.
+/// One occurrence of a problem. As a response it has the status and headers; `super::render` writes the document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// What went wrong.

@@ -1,6 +1,6 @@
 //! The actor that owns the schedules, the jobs and the due queue, and is their only writer.
 //!
-//! The loop drains what has queued up, decides all of it with the pure rules in [`core`], commits the changes in one transaction,
+//! The loop drains what has queued up, decides all of it with the pure rules in `core`, commits the changes in one transaction,
 //! publishes them to the [`view`], performs the effects and replies, in this order. So what was answered is durable, and a failed
 //! commit leaves the state as it was. Nothing slow happens in the loop: attempts run in tasks of their own and report back by
 //! message.
