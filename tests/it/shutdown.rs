@@ -43,3 +43,21 @@ async fn what_is_left_after_the_grace_is_stored_as_cancelled() {
     let verified = themis_maintenance::audit::verify_file(app.file("audit.jsonl")).expect("a whole chain");
     assert_eq!(verified.lines, 5, "created, run, pending, running, cancelled: {verified}");
 }
+
+#[tokio::test]
+async fn a_shutdown_waits_until_the_end_of_running_jobs_is_stored() {
+    let (mut app, job, hold) = with_a_held_job("0s").await;
+    let mut running = app.take_running();
+    // As `serve` does: wait for a failure until a signal comes, then shut down.
+    tokio::select! {
+        biased;
+        error = running.failed() => panic!("{error}"),
+        () = std::future::ready(()) => {}
+    }
+    running.shutdown().await;
+    drop(hold);
+    // The database is free again, and holds the end.
+    app.restart_after_end().await;
+    assert_eq!(app.get(&format!("/jobs/{job}")).await.expect(200)["reason"], "SHUTDOWN");
+    app.stop().await;
+}

@@ -160,3 +160,41 @@ fn nothing_new_starts_while_draining() {
     assert_eq!(world.states(), []);
     assert_eq!(world.state.next_due(), None);
 }
+
+#[test]
+fn a_run_asked_for_in_the_millisecond_of_a_fire_does_not_swallow_the_fire() {
+    let mut world = World::new("2026-01-01T00:00:00Z");
+    world.create(json!({"id":"a","name":"A","cron_expression":"0 2 * * *","tasks":["CUSTOM"]}));
+    world.now = at("2026-01-01T02:00:00Z");
+    let run = world.run("a", false).unwrap();
+    world.tick();
+    assert_eq!(run.scheduled_for, at("2026-01-01T02:00:00.001Z"));
+    assert_eq!(world.states(), [RUNNING, (JobState::Skipped, Some(Reason::Overlap))]);
+    assert_eq!(world.last_job().scheduled_for, at("2026-01-01T02:00:00Z"));
+}
+
+#[test]
+fn a_running_service_is_on_time_however_short_the_grace() {
+    for policy in ["RUN_ONCE", "SKIP"] {
+        let mut world = World::new("2026-01-01T00:00:00Z");
+        world.rules.misfire_grace = TimeDelta::zero();
+        world.create(json!({"id":"a","name":"A","cron_expression":"0 2 * * *","misfire_policy":policy,"enforce_window":false,"tasks":["CUSTOM"]}));
+        world.tick_at("2026-01-01T02:00:00.001Z");
+        assert_eq!(world.states(), [RUNNING], "{policy}");
+        assert_eq!(world.last_job().trigger, Trigger::Cron);
+    }
+}
+
+#[test]
+fn a_job_that_waited_when_the_service_ended_does_not_run_in_a_later_nights_window() {
+    let mut world = World::new("2026-01-01T00:00:00Z");
+    world.create(json!({"id":"long","name":"L","cron_expression":"0 1 * * *","tasks":["CUSTOM"]}));
+    world.create(
+        json!({"id":"a","name":"A","cron_expression":"50 1 * * *","window_start_hour":1,"window_end_hour":5,"tasks":["CUSTOM"]}),
+    );
+    world.tick_at("2026-01-01T01:50:00Z");
+    assert_eq!(world.states(), [RUNNING, PENDING]);
+    world.now = at("2026-01-02T01:10:00Z");
+    world.decide(|step| step.recover());
+    assert_eq!(world.states()[1], (JobState::Skipped, Some(Reason::WindowClosed)));
+}
