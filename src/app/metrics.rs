@@ -100,9 +100,4 @@ mod tests {
         assert!(routes.contains(&("DELETE".to_owned(), "/api/v1/maintenance/schedules/{id}".to_owned(), 204)), "{routes:?}");
         assert!(routes.len() >= 14);
     }
-
-    #[test]
-    fn configuration_and_orchestrator_know_the_same_bundles() {
-        assert_eq!(crate::config::BUNDLES, crate::orchestrator::bundles::BUNDLE_NAMES);
-    }
 }

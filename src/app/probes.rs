@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::AppError;
 use crate::config::{Config, ProbeKind};
+use crate::domain::health::DEFAULT_PROBE_TIMEOUT;
 use crate::domain::ports::HealthProbe;
 use crate::executor::{HttpProbe, ThemisDbProbe};
-use crate::orchestrator::health::{DEFAULT_PROBE_INTERVAL, DEFAULT_PROBE_TIMEOUT};
 use crate::orchestrator::probes::{OrchestratorProbe, StoreProbe};
 use crate::orchestrator::{HealthRegistry, OrchestratorHandle};
 
@@ -15,14 +15,13 @@ const OWN_INTERVAL: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// Registers the orchestrator's own two.
 pub(super) fn register_own(health: &HealthRegistry, handle: &OrchestratorHandle) {
-    let own = |name, probe| health.register_with(name, probe, OWN_INTERVAL, DEFAULT_PROBE_TIMEOUT);
-    own("orchestrator", Arc::new(OrchestratorProbe(handle.clone())) as Arc<dyn HealthProbe>);
-    own("store", Arc::new(StoreProbe(handle.clone())));
+    register_module(health, "orchestrator", Arc::new(OrchestratorProbe(handle.clone())));
+    register_module(health, "store", Arc::new(StoreProbe(handle.clone())));
 }
 
-/// Registers another module of the service.
+/// Registers a module of the service.
 pub(super) fn register_module(health: &HealthRegistry, name: &str, probe: Arc<dyn HealthProbe>) {
-    health.register_with(name, probe, OWN_INTERVAL.min(DEFAULT_PROBE_INTERVAL), DEFAULT_PROBE_TIMEOUT);
+    health.register_with(name, probe, OWN_INTERVAL, DEFAULT_PROBE_TIMEOUT);
 }
 
 /// Registers `[probes.*]`.

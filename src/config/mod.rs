@@ -38,7 +38,7 @@ pub use environment::ENVIRONMENT_PREFIX;
 pub(crate) use environment::key_of;
 pub use load::load;
 pub use mistake::{ConfigMistake, ConfigMistakes, Source};
-pub use orchestrator::{BUNDLES, OrchestratorConfig, ProbeConfig, ProbeKind};
+pub use orchestrator::{OrchestratorConfig, ProbeConfig, ProbeKind};
 pub use server::{AuditConfig, LogFormat, MetricsConfig, ServerConfig, StorageConfig, StorageUrl, TelemetryConfig};
 pub use targets::TargetConfig;
 

@@ -5,15 +5,13 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::domain::health::OWN_MODULES;
+use crate::domain::health::{DEFAULT_PROBE_INTERVAL, DEFAULT_PROBE_TIMEOUT, OWN_MODULES};
+use crate::domain::schedule::BUNDLE_NAMES;
 
 use super::section::Section;
 use super::targets::{check_name, http_url};
 use super::values::{boolean, duration, integer, string, strings};
 use super::{DAY, MINUTE};
-
-/// The bundles there are.
-pub const BUNDLES: [&str; 4] = ["daily", "weekly", "monthly", "quarterly"];
 
 /// `[orchestrator]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +24,7 @@ pub struct OrchestratorConfig {
     pub job_retention: Duration,
     /// How old a missed fire may be to be caught up although its window is closed.
     pub misfire_grace: Duration,
-    /// Names out of [`BUNDLES`] to install at the first start, each once.
+    /// Names out of [`BUNDLE_NAMES`] to install at the first start, each once.
     pub bundles: Vec<String>,
 }
 
@@ -64,8 +62,8 @@ pub(super) fn orchestrator(mut section: Section<'_>) -> Option<OrchestratorConfi
     let bundles = section.required("bundles", strings);
     let bundles: Option<Vec<String>> = bundles.map(|bundles| bundles.iter().map(|name| name.to_ascii_lowercase()).collect());
     for (index, name) in bundles.iter().flatten().enumerate() {
-        if !BUNDLES.contains(&name.as_str()) {
-            section.mistake("bundles", format!("must be out of {}, not \"{name}\"", BUNDLES.join(", ")));
+        if !BUNDLE_NAMES.contains(&name.as_str()) {
+            section.mistake("bundles", format!("must be out of {}, not \"{name}\"", BUNDLE_NAMES.join(", ")));
         } else if bundles.iter().flatten().take(index).any(|earlier| earlier == name) {
             section.mistake("bundles", format!("names \"{name}\" twice"));
         }
@@ -95,8 +93,8 @@ fn probe(name: &str, mut section: Section<'_>, is_target: impl Fn(&str) -> bool)
     let kind = section.required("kind", string);
     let target = section.optional("target", string);
     let url = section.optional("url", http_url);
-    let interval = section.or("interval", Duration::from_secs(15), duration(Duration::from_millis(50)..=DAY));
-    let timeout = section.or("timeout", Duration::from_secs(2), duration(Duration::from_millis(10)..=MINUTE));
+    let interval = section.or("interval", DEFAULT_PROBE_INTERVAL, duration(Duration::from_millis(50)..=DAY));
+    let timeout = section.or("timeout", DEFAULT_PROBE_TIMEOUT, duration(Duration::from_millis(10)..=MINUTE));
     section.finish();
     let kind = match kind?.to_ascii_lowercase().as_str() {
         "themisdb" => {

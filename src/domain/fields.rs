@@ -134,6 +134,15 @@ pub fn type_name(value: &Value) -> &'static str {
     }
 }
 
+/// Levels of arrays and objects: 0 for a scalar. Recurses, so the value must come from a reader that bounds its nesting.
+pub fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
+    }
+}
+
 /// A caller's text, cut and with control characters replaced, fit for a message.
 pub fn printable(text: &str) -> String {
     const LONGEST: usize = 100;

@@ -1,6 +1,7 @@
 //! Health: one signal per module, and the verdict over all.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -21,6 +22,11 @@ wire_enum! {
         Unknown = "UNKNOWN",
     }
 }
+
+/// How often a probe looks where nothing else is said.
+pub const DEFAULT_PROBE_INTERVAL: Duration = Duration::from_secs(15);
+/// How long a probe may take where nothing else is said.
+pub const DEFAULT_PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Modules that the service registers for itself; a configured probe must not stand in their place.
 pub const OWN_MODULES: [&str; 4] = ["orchestrator", "store", "audit", "ticker"];

@@ -55,6 +55,9 @@ wire_enum! {
     }
 }
 
+/// The bundles of ready schedules that a configuration can name.
+pub const BUNDLE_NAMES: [&str; 4] = ["daily", "weekly", "monthly", "quarterly"];
+
 /// What a schedule's author decides. Two equal definitions are the same plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ScheduleDefinition {
@@ -128,6 +131,11 @@ impl Schedule {
 }
 
 impl ScheduleDefinition {
+    /// The first fire after `instant`; none while disabled.
+    pub fn next_run_after(&self, instant: Timestamp) -> Option<Timestamp> {
+        self.enabled.then(|| self.cron.next_after(instant)).flatten()
+    }
+
     /// What its author should know: tasks that cannot run on the target, and a cron that never falls inside the window.
     pub fn warnings(&self, catalog: &Catalog) -> Vec<String> {
         let mut warnings = Vec::new();

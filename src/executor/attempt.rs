@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::clocks;
 use super::failure::{Failure, label};
 use super::target::Target;
+use crate::domain::fields::depth;
 use crate::domain::job::Outcome;
 use crate::domain::ports::{AttemptReport, AttemptTrace, TaskCall};
 use crate::domain::recipe::{Call, Recipe, RenderedCall, summarize};
@@ -140,14 +141,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// How deep a summary's value may be nested: it is stored with the job, some levels deeper, and has to be read from there again.
 const DEEPEST_SUMMARY_VALUE: usize = 32;
-
-fn depth(value: &Value) -> usize {
-    match value {
-        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
-        Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
-    }
-}
 
 fn summary(recipe: &Recipe, body: Option<&Value>) -> Option<Value> {
     let mut summary = summarize(&recipe.summary, body)?;

@@ -1,8 +1,8 @@
 //! The outermost layer: every request has an id, a span, one log line and a place in the metrics, however it ends.
 
 use axum::extract::{MatchedPath, Request, State};
+use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
-use axum::http::{HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::Response;
 use tracing::{Instrument, Span, field};
@@ -10,7 +10,7 @@ use tracing::{Instrument, Span, field};
 use super::BASE_PATH;
 use super::context::{RequestContext, X_REQUEST_ID, sane_request_id};
 use super::state::HttpState;
-use crate::telemetry::Stopwatch;
+use crate::telemetry::{Stopwatch, method_label};
 
 /// Routes that are asked every few seconds; their lines are for debugging only.
 const QUIET_ROUTES: [&str; 3] = ["/livez", "/readyz", "/metrics"];
@@ -25,7 +25,7 @@ pub(super) async fn observe(State(state): State<HttpState>, mut request: Request
         None => state.ids.new_uuid(state.now()).to_string(),
     };
     let context = RequestContext::new(request_id);
-    let method = method_label(request.method());
+    let method = method_label(request.method().as_str());
     let matched = request.extensions().get::<MatchedPath>().cloned();
     let route = matched.as_ref().map_or(UNMATCHED, MatchedPath::as_str);
     let is_api = request.uri().path().starts_with(BASE_PATH);
@@ -76,19 +76,5 @@ fn add_headers(response: &mut Response, context: &RequestContext, is_api: bool) 
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if is_api {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    }
-}
-
-/// A method's label. A method is any token that the caller likes, and a label comes from a closed set.
-fn method_label(method: &Method) -> &'static str {
-    match method.as_str() {
-        "GET" => "GET",
-        "HEAD" => "HEAD",
-        "POST" => "POST",
-        "PUT" => "PUT",
-        "PATCH" => "PATCH",
-        "DELETE" => "DELETE",
-        "OPTIONS" => "OPTIONS",
-        _ => "OTHER",
     }
 }

@@ -288,7 +288,7 @@ impl Orchestrator {
         let mut stored = self.ports.store.load().await?;
         let audit_outbox = std::mem::take(&mut stored.audit_outbox);
         self.handle.status.set_damaged_rows(stored.damaged_rows);
-        let (state, _) = State::restore(stored);
+        let state = State::restore(stored);
         self.handle.view.reset(state.schedules(), state.jobs());
         self.state = state;
         Ok(audit_outbox)

@@ -8,9 +8,6 @@ use crate::domain::fields::FieldError;
 use crate::domain::schedule_input::{self, ScheduleInput};
 use crate::domain::time::Timestamp;
 
-/// The names that `orchestrator.bundles` may hold.
-pub const BUNDLE_NAMES: [&str; 4] = ["daily", "weekly", "monthly", "quarterly"];
-
 /// The schedule of a bundle as a request document; `None` for an unknown name. Its id is the name followed by `-maintenance`.
 pub fn document(name: &str) -> Option<Value> {
     let (title, description, tasks): (_, _, &[&str]) = match name {
@@ -61,6 +58,7 @@ pub fn inputs(names: &[String], catalog: &Catalog, now: Timestamp) -> Result<Vec
 mod tests {
     use super::*;
     use crate::domain::catalog::TargetCatalog;
+    use crate::domain::schedule::BUNDLE_NAMES;
     use std::collections::BTreeMap;
 
     #[test]

@@ -9,14 +9,9 @@ use parking_lot::RwLock;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
-use crate::domain::health::{HealthSignal, HealthStatus};
+use crate::domain::health::{DEFAULT_PROBE_INTERVAL, DEFAULT_PROBE_TIMEOUT, HealthSignal, HealthStatus};
 use crate::domain::ports::{Clock, HealthProbe};
 use crate::domain::time::Timestamp;
-
-/// How often a probe looks where nothing else is said.
-pub const DEFAULT_PROBE_INTERVAL: Duration = Duration::from_secs(15);
-/// How long a probe may take where nothing else is said.
-pub const DEFAULT_PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A module's last signal.
 #[derive(Debug, Clone)]

@@ -14,5 +14,5 @@ pub mod metrics;
 mod stopwatch;
 
 pub use logging::LogFormat;
-pub use metrics::{LabelSets, Metrics};
+pub use metrics::{LabelSets, Metrics, method_label};
 pub use stopwatch::Stopwatch;

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use crate::domain::fields::printable;
+use crate::domain::fields::{depth, printable};
 
 /// How deep arrays and objects may be nested. serde_json, and many a client's parser, ends at 128 levels; what is accepted here is
 /// stored and shown within a few levels more, and has to be readable there too.
@@ -24,15 +24,6 @@ pub(in crate::http) fn parse(bytes: &[u8]) -> Result<Value, String> {
     let text = std::str::from_utf8(bytes).map_err(|error| format!("not UTF-8 from byte {} on", error.valid_up_to()))?;
     let StrictValue(value) = serde_json::from_str(text).map_err(|error| error.to_string())?;
     if depth(&value) > MAX_DEPTH { Err(format!("nested deeper than {MAX_DEPTH} levels")) } else { Ok(value) }
-}
-
-/// Levels of arrays and objects; the reader has bounded them.
-fn depth(value: &Value) -> usize {
-    match value {
-        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
-        Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
-    }
 }
 
 impl<'de> Deserialize<'de> for StrictValue {

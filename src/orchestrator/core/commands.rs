@@ -26,7 +26,7 @@ impl Step<'_> {
             return Err(CommandError::IdTaken(id));
         }
         let definition = Arc::new(input.definition);
-        let next_run_at = definition.enabled.then(|| definition.cron.next_after(self.now)).flatten();
+        let next_run_at = definition.next_run_after(self.now);
         let schedule = Schedule {
             id,
             definition,
@@ -109,9 +109,7 @@ impl Step<'_> {
         let id = job.id;
         let object = format!("schedule/{}", job.schedule_id);
         self.audit_command(caller, "run_schedule", object, None, Some(serde_json::json!({ "job_id": id, "force": force })));
-        self.queue_or_skip(job);
-        self.admit();
-        Ok(Arc::clone(&self.state.jobs[&id]))
+        Ok(self.submit(job))
     }
 
     /// Makes a job that does what another one left undone. It runs that job's definition, so the schedule may have been edited or
@@ -124,30 +122,23 @@ impl Step<'_> {
         if original.state == JobState::Succeeded {
             return Err(CommandError::JobSucceeded(id));
         }
-        let job = Job {
-            id: JobId(self.ids.new_uuid(self.now)),
-            schedule_id: original.schedule_id.clone(),
-            definition: Arc::clone(&original.definition),
-            trigger: Trigger::Manual,
-            scheduled_for: self.free_moment(&original.schedule_id),
-            state: JobState::Pending,
-            reason: None,
-            error_message: None,
-            requested_by: Some(caller.subject.clone()),
-            retry_of: Some(original.id),
-            forced: false,
-            created_at: self.now,
-            started_at: None,
-            finished_at: None,
-            cancel_requested_by: None,
-            tasks: original.tasks.iter().map(JobTask::for_retry).collect(),
-        };
+        let plan = (original.schedule_id.clone(), Arc::clone(&original.definition));
+        let tasks = original.tasks.iter().map(JobTask::for_retry).collect();
+        let scheduled_for = self.free_moment(&original.schedule_id);
+        let job = self.job_of(plan, tasks, Trigger::Manual, scheduled_for);
+        let job = Job { requested_by: Some(caller.subject.clone()), retry_of: Some(original.id), ..job };
         let id = job.id;
         let object = format!("job/{}", original.id);
         self.audit_command(caller, "retry_job", object, None, Some(serde_json::json!({ "job_id": id })));
+        Ok(self.submit(job))
+    }
+
+    /// Queues or skips a job that somebody asked for, and starts it if there is a slot.
+    fn submit(&mut self, job: Job) -> Arc<Job> {
+        let id = job.id;
         self.queue_or_skip(job);
         self.admit();
-        Ok(Arc::clone(&self.state.jobs[&id]))
+        Arc::clone(&self.state.jobs[&id])
     }
 
     /// `(schedule, scheduled_for)` is unique: a run asked for in the millisecond of a fire, one that has not been dealt with
@@ -191,7 +182,7 @@ impl Step<'_> {
         let mut run = current.run.clone();
         if timing_changed {
             // From now on: fires before the change, or while it was disabled, are not missed fires.
-            run.next_run_at = definition.enabled.then(|| definition.cron.next_after(self.now)).flatten();
+            run.next_run_at = definition.next_run_after(self.now);
         }
         let disables = current.definition.enabled && !definition.enabled;
         let edited = Schedule {

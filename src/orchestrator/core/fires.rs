@@ -9,7 +9,7 @@ use super::state::Due;
 use crate::domain::cron;
 use crate::domain::ids::{JobId, ScheduleId};
 use crate::domain::job::{Job, JobState, JobTask, Reason, Trigger};
-use crate::domain::schedule::{MisfirePolicy, Schedule};
+use crate::domain::schedule::{MisfirePolicy, Schedule, ScheduleDefinition};
 use crate::domain::task;
 use crate::domain::time::{Timestamp, format_timestamp};
 
@@ -150,9 +150,21 @@ impl Step<'_> {
         let order = task::execution_order(&definition.tasks).unwrap_or_else(|_| (0..definition.tasks.len()).collect());
         let waiting = |position: usize| JobTask::waiting(names[position].clone(), definition.tasks[position].task_type, position);
         let tasks = order.into_iter().map(waiting).collect();
+        let job = self.job_of((schedule.id.clone(), definition), tasks, trigger, scheduled_for);
+        Job { requested_by, forced, ..job }
+    }
+
+    /// A job that waits, of a plan and its tasks.
+    pub(super) fn job_of(
+        &self,
+        (schedule_id, definition): (ScheduleId, Arc<ScheduleDefinition>),
+        tasks: Vec<JobTask>,
+        trigger: Trigger,
+        scheduled_for: Timestamp,
+    ) -> Job {
         Job {
             id: JobId(self.ids.new_uuid(self.now)),
-            schedule_id: schedule.id.clone(),
+            schedule_id,
             tasks,
             definition,
             trigger,
@@ -160,9 +172,9 @@ impl Step<'_> {
             state: JobState::Pending,
             reason: None,
             error_message: None,
-            requested_by,
+            requested_by: None,
             retry_of: None,
-            forced,
+            forced: false,
             created_at: self.now,
             started_at: None,
             finished_at: None,

@@ -32,7 +32,7 @@ fn share_definitions(schedules: &[Schedule], mut jobs: Vec<Job>) -> Vec<Job> {
 
 impl State {
     /// The state as it was stored, with nothing decided yet.
-    pub fn restore(stored: StoredState) -> (Self, Vec<Change>) {
+    pub fn restore(stored: StoredState) -> Self {
         // The outbox and the damaged rows are no state that anything is decided by.
         let StoredState { schedules, jobs, idempotency, installed_bundles, audit_outbox: _, damaged_rows: _ } = stored;
         let jobs =
@@ -40,10 +40,9 @@ impl State {
         let schedules = schedules.into_iter().map(|schedule| Change::Schedule { before: None, after: Some(Arc::new(schedule)) });
         let answers = idempotency.into_iter().map(|record| Change::Idempotency { before: None, after: Some(Arc::new(record)) });
         let bundles = installed_bundles.into_iter().map(|name| Change::BundleInstalled { name });
-        let changes: Vec<Change> = schedules.chain(jobs).chain(answers).chain(bundles).collect();
         let mut state = Self::default();
-        changes.iter().for_each(|change| state.apply(change));
-        (state, changes)
+        schedules.chain(jobs).chain(answers).chain(bundles).for_each(|change| state.apply(&change));
+        state
     }
 }
 

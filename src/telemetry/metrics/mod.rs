@@ -23,6 +23,11 @@ pub const TASK_FAILED: &str = "TASK_FAILED";
 /// Methods that keep their name as a label; a client can send any word as a method.
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
+/// A method as a label: its name, or `OTHER`.
+pub fn method_label(method: &str) -> &'static str {
+    METHODS.into_iter().find(|known| *known == method).unwrap_or("OTHER")
+}
+
 /// Records what happens and renders it for Prometheus. Cheap to clone; all clones are one.
 #[derive(Clone)]
 pub struct Metrics {
@@ -200,7 +205,7 @@ impl Metrics {
     /// A request was answered. `route` is the template that matched, never the path that was sent: a path would make a series for
     /// every id. An unusual method becomes `OTHER`.
     pub fn http_request(&self, method: &str, route: &str, status: u16, seconds: f64) {
-        let method = if METHODS.contains(&method) { method } else { "OTHER" };
+        let method = method_label(method);
         let status = status.to_string();
         self.inner.http_requests.get(&[method, route, &status]).increment(1);
         self.inner.http_duration.get(&[method, route, &status]).record(seconds);

@@ -125,7 +125,7 @@ fn an_answer_outlives_a_restart_and_is_taken_back_with_its_change() {
     };
     world.state.undo(&decided.changes);
     assert_eq!(world.state, before);
-    world.state = State::restore(stored).0;
+    world.state = State::restore(stored);
     let again = world.run_keyed(&operator(), "a", "k", "body").unwrap();
     assert_eq!(again, Answered { value: answered.value, replayed: true });
 }

@@ -125,7 +125,7 @@ fn apply(world: &mut World, input: &Input) {
         }
         Input::Restart => {
             let stored = stored(&world.state);
-            world.state = State::restore(stored).0;
+            world.state = State::restore(stored);
             world.under_way.clear();
             world.stops.clear();
             world.decide(|step| step.recover());
@@ -275,7 +275,7 @@ fn check(world: &World, seen: &mut HashMap<JobId, Arc<Job>>, started: &mut HashS
             }
         }
     }
-    let mut rebuilt = State::restore(stored(state)).0;
+    let mut rebuilt = State::restore(stored(state));
     rebuilt.draining = state.draining;
     assert_eq!(&rebuilt, state, "every index is a function of the entities");
 }
