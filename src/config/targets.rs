@@ -84,7 +84,12 @@ pub(super) fn catalog(
                 Endpoint::Disabled => recipes.remove(task_type),
             };
         }
-        TargetCatalog { recipes, custom: custom.clone(), max_concurrent_jobs: entry.max_concurrent_jobs }
+        TargetCatalog {
+            recipes,
+            custom: custom.clone(),
+            max_concurrent_jobs: entry.max_concurrent_jobs,
+            ..TargetCatalog::default()
+        }
     };
     Catalog::new(targets.iter().map(|(name, entry)| (name.clone(), of(entry))).collect())
 }

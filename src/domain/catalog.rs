@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::fields::printable;
 use super::recipe::Recipe;
-use super::task::{TaskSpec, TaskType};
+use super::task::{Parameters, TaskSpec, TaskType};
 
 /// What the rules and the executor need to know of a target.
 #[derive(Debug, Clone, Default)]
@@ -18,12 +19,42 @@ pub struct TargetCatalog {
     pub custom: BTreeMap<String, Arc<Recipe>>,
     /// Most jobs that may run on the target at once; at least 1.
     pub max_concurrent_jobs: usize,
+    /// Parameters for tasks that do not give their own.
+    pub parameters: BTreeMap<TaskType, Parameters>,
+    /// When the target is left alone because it does not answer.
+    pub breaker: BreakerRule,
+    /// How long a job is put off when a pre-flight check says not now; `None` when the target has no such checks.
+    pub preflight: Option<Duration>,
+    /// The target's certificate is not verified: anybody may answer in its place.
+    pub insecure: bool,
+}
+
+/// When a target's circuit breaker opens, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BreakerRule {
+    /// So many attempts in a row without any answer open it; at least 1.
+    pub failures: u32,
+    /// How long it stays open before the target is asked again; doubles with every vain question, up to
+    /// [`BreakerRule::LONGEST_COOLDOWN`].
+    pub cooldown: Duration,
+}
+
+impl BreakerRule {
+    /// The longest time between two questions.
+    pub const LONGEST_COOLDOWN: Duration = Duration::from_secs(300);
+}
+
+impl Default for BreakerRule {
+    fn default() -> Self {
+        Self { failures: 5, cooldown: Duration::from_secs(10) }
+    }
 }
 
 /// All targets, by name.
 #[derive(Debug, Clone, Default)]
 pub struct Catalog {
     targets: BTreeMap<String, TargetCatalog>,
+    groups: BTreeMap<String, Vec<String>>,
 }
 
 /// Why a task has no recipe. The message names the key to set.
@@ -61,7 +92,33 @@ pub enum MissingRecipe {
 impl Catalog {
     /// A catalog of these targets.
     pub fn new(targets: BTreeMap<String, TargetCatalog>) -> Self {
-        Self { targets }
+        Self { targets, groups: BTreeMap::new() }
+    }
+
+    /// The same with groups of targets by name.
+    #[must_use]
+    pub fn with_groups(self, groups: BTreeMap<String, Vec<String>>) -> Self {
+        Self { groups, ..self }
+    }
+
+    /// The members of a group, in their order.
+    pub fn group(&self, name: &str) -> Option<&[String]> {
+        self.groups.get(name).map(Vec::as_slice)
+    }
+
+    /// Names of the groups in alphabetical order.
+    pub fn group_names(&self) -> impl Iterator<Item = &str> {
+        self.groups.keys().map(String::as_str)
+    }
+
+    /// What is known of a target.
+    pub fn target(&self, name: &str) -> Option<&TargetCatalog> {
+        self.targets.get(name)
+    }
+
+    /// A task's parameters over the target's defaults for its type.
+    pub fn parameters(&self, target: &str, task: &TaskSpec) -> Parameters {
+        task.parameters.over(self.targets.get(target).and_then(|found| found.parameters.get(&task.task_type)))
     }
 
     /// True when the target is configured.
@@ -105,13 +162,18 @@ impl Catalog {
     ///
     /// # Errors
     /// Says which key to set when there is none.
-    pub fn recipe(&self, target: &str, task: &TaskSpec) -> Result<&Arc<Recipe>, MissingRecipe> {
+    pub fn recipe(
+        &self,
+        target: &str,
+        task_type: TaskType,
+        parameters: &Map<String, Value>,
+    ) -> Result<&Arc<Recipe>, MissingRecipe> {
         let found = self.targets.get(target).ok_or_else(|| MissingRecipe::Target { target: target.to_owned() })?;
-        if task.task_type != TaskType::Custom {
-            let missing = || MissingRecipe::Type { task_type: task.task_type, target: target.to_owned() };
-            return found.recipes.get(&task.task_type).ok_or_else(missing);
+        if task_type != TaskType::Custom {
+            let missing = || MissingRecipe::Type { task_type, target: target.to_owned() };
+            return found.recipes.get(&task_type).ok_or_else(missing);
         }
-        let name = task.parameters.get("endpoint").and_then(Value::as_str).ok_or(MissingRecipe::CustomUnnamed)?;
+        let name = parameters.get("endpoint").and_then(Value::as_str).ok_or(MissingRecipe::CustomUnnamed)?;
         let unknown = || MissingRecipe::CustomUnknown { name: printable(name), target: target.to_owned() };
         found.custom.get(name).ok_or_else(unknown)
     }

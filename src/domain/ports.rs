@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::audit::AuditEvent;
@@ -14,7 +15,7 @@ use super::idempotency::IdempotencyRecord;
 use super::ids::JobId;
 use super::job::{Job, Outcome};
 use super::schedule::Schedule;
-use super::task::TaskSpec;
+use super::task::TaskType;
 use super::time::Timestamp;
 
 /// Tells the time. `Utc::now` stands behind it and nowhere else.
@@ -151,30 +152,55 @@ pub struct TaskCall {
     pub attempt: u32,
     /// The target's name.
     pub target: String,
+    /// Which of the task's items this is about; `None` for a task that is one call.
+    pub item: Option<usize>,
     /// What to do.
-    pub spec: TaskSpec,
-}
-
-impl Job {
-    /// The attempt at task `index` that the job's record speaks of.
-    pub fn task_call(&self, index: usize) -> TaskCall {
-        let task = &self.tasks[index];
-        TaskCall {
-            job_id: self.id,
-            task_index: index,
-            task_name: task.name.clone(),
-            attempt: task.attempts,
-            target: self.definition.target.clone(),
-            spec: self.definition.tasks[task.position].clone(),
-        }
-    }
+    pub task_type: TaskType,
+    /// With which values: the task's, or the item's, over the target's defaults.
+    pub parameters: Map<String, Value>,
+    /// Limit for one attempt, in place of the recipe's.
+    pub timeout: Option<Duration>,
+    /// What earlier attempts at the same left behind. With a handle in it the work has been accepted already: it is waited for, and
+    /// not asked for again.
+    pub checkpoint: Checkpoint,
 }
 
 impl TaskCall {
     /// The same over all attempts at a task, so that a target that knows such keys does the work once.
     pub fn idempotency_key(&self) -> String {
-        format!("{}-{}", self.job_id, self.task_index)
+        match self.item {
+            None => format!("{}-{}", self.job_id, self.task_index),
+            Some(item) => format!("{}-{}-{item}", self.job_id, self.task_index),
+        }
     }
+}
+
+/// What an attempt leaves with its job before it goes on, so that a later attempt, perhaps after a restart, need not begin anew.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// By which the target knows the work that it has accepted.
+    pub handle: Option<Value>,
+    /// When the target accepted it; the deadline of waiting counts from here.
+    pub accepted_at: Option<Timestamp>,
+    /// Values taken out of answers, by the names that the recipe gives them.
+    pub captured: Map<String, Value>,
+}
+
+impl Checkpoint {
+    /// True when there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.handle.is_none() && self.captured.is_empty()
+    }
+}
+
+/// Takes what an attempt says while it is under way.
+#[async_trait]
+pub trait AttemptObserver: Send + Sync {
+    /// Keeps a checkpoint; returns when it is durable. Waits while the store cannot be written.
+    async fn keep(&self, checkpoint: Checkpoint);
+
+    /// How far the target says it is, 0–100. May be lost.
+    fn progress(&self, percent: u8);
 }
 
 /// True once a request began to leave; from then on a missing answer means `UNKNOWN`. All clones are one: the connection's own
@@ -196,13 +222,36 @@ impl SentSignal {
 
 /// What is known of an attempt while it is under way. Outlives the attempt's future, so that a cancelled attempt can still say
 /// whether its request had left.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct AttemptTrace {
     sent: SentSignal,
     handle: Mutex<Option<Value>>,
+    observer: Option<Box<dyn AttemptObserver>>,
 }
 
 impl AttemptTrace {
+    /// A trace whose attempt is heard by `observer` while it is under way.
+    pub fn observed(observer: Box<dyn AttemptObserver>) -> Self {
+        Self { observer: Some(observer), ..Self::default() }
+    }
+
+    /// Hands a checkpoint over and waits until it is durable. Keeps its handle, too.
+    pub async fn keep(&self, checkpoint: Checkpoint) {
+        if let Some(handle) = &checkpoint.handle {
+            self.set_handle(handle.clone());
+        }
+        if let Some(observer) = &self.observer {
+            observer.keep(checkpoint).await;
+        }
+    }
+
+    /// Says how far the target is, 0–100.
+    pub fn progress(&self, percent: u8) {
+        if let Some(observer) = &self.observer {
+            observer.progress(percent.min(100));
+        }
+    }
+
     /// The signal of the call that does the work.
     pub fn sent_signal(&self) -> &SentSignal {
         &self.sent
@@ -239,6 +288,37 @@ pub struct AttemptReport {
     pub retry_after: Option<Duration>,
     /// Whether an unknown outcome may be tried again.
     pub idempotent: bool,
+    /// Whether the target answered at all; `None` when nothing was sent to it.
+    pub answered: Option<bool>,
+    /// The attempt did no work, but found out what there is to do: the parameters of each call to make. Only with success.
+    pub discovered: Option<Vec<Map<String, Value>>>,
+}
+
+impl AttemptReport {
+    /// A report that says no more than how it ended.
+    pub fn of(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            http_status: None,
+            error_message: None,
+            result_summary: None,
+            retry_after: None,
+            idempotent: false,
+            answered: None,
+            discovered: None,
+        }
+    }
+}
+
+/// What a target says when it is asked whether a job may start on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TargetAnswer {
+    /// It is there, and every pre-flight check holds.
+    Ready,
+    /// It is there, and a pre-flight check says not now, in words.
+    Postpone(String),
+    /// It does not answer; why, in words.
+    Unreachable(String),
 }
 
 /// Carries out tasks on targets.
@@ -249,6 +329,12 @@ pub trait TaskExecutor: Send + Sync + 'static {
 
     /// After an attempt was stopped: asks the target to stop the work, if the recipe knows how.
     async fn cancel(&self, call: &TaskCall, trace: &AttemptTrace);
+
+    /// Asks a target whether a job may start on it: that it answers, and its pre-flight checks. Returns within seconds.
+    async fn ask(&self, target: &str) -> TargetAnswer {
+        let _ = target;
+        TargetAnswer::Ready
+    }
 }
 
 /// Keeps the audit trail.

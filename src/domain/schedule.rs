@@ -141,21 +141,23 @@ impl ScheduleDefinition {
         let mut warnings = Vec::new();
         let names = super::task::resolved_names(&self.tasks);
         for (task, name) in self.tasks.iter().zip(&names) {
-            match catalog.recipe(&self.target, task) {
-                Err(missing) => warnings.push(format!("task '{name}': {missing}")),
-                Ok(recipe) => {
-                    let absent: Vec<&str> = recipe
-                        .required_parameters
-                        .iter()
-                        .map(String::as_str)
-                        .filter(|name| task.parameters.get(*name).is_none_or(Value::is_null))
-                        .collect();
-                    if !absent.is_empty() {
-                        warnings.push(format!(
-                            "task '{name}': needs the parameters {} on target '{}'",
-                            absent.join(", "),
-                            self.target
-                        ));
+            for parameters in catalog.parameters(&self.target, task).each() {
+                match catalog.recipe(&self.target, task.task_type, parameters) {
+                    Err(missing) => warnings.push(format!("task '{name}': {missing}")),
+                    Ok(recipe) => {
+                        let absent: Vec<&str> = recipe
+                            .required_parameters
+                            .iter()
+                            .map(String::as_str)
+                            .filter(|name| parameters.get(*name).is_none_or(Value::is_null))
+                            .collect();
+                        if !absent.is_empty() {
+                            warnings.push(format!(
+                                "task '{name}': needs the parameters {} on target '{}'",
+                                absent.join(", "),
+                                self.target
+                            ));
+                        }
                     }
                 }
             }
@@ -213,7 +215,7 @@ fn task_document(task: &TaskSpec) -> Value {
     let mut members = Map::new();
     members.insert("task_type".into(), json!(task_type));
     members.insert("name".into(), json!(name));
-    members.insert("parameters".into(), Value::Object(parameters.clone()));
+    members.insert("parameters".into(), json!(parameters));
     members.insert("depends_on".into(), json!(depends_on));
     members.insert("timeout_seconds".into(), json!(timeout_seconds));
     members.insert("max_attempts".into(), json!(max_attempts));

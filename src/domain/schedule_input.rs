@@ -9,7 +9,7 @@ use super::fields::{FieldError, Fields, printable, type_name};
 use super::ids::ScheduleId;
 use super::merge_patch;
 use super::schedule::{Frequency, MisfirePolicy, ScheduleDefinition};
-use super::task::{self, TaskSpec, TaskType};
+use super::task::{self, MAX_ITEMS, Parameters, TaskSpec, TaskType};
 use super::time::Timestamp;
 use super::window::Window;
 
@@ -297,7 +297,7 @@ fn read_task(item: &Value, path: &str) -> Result<TaskSpec, Vec<FieldError>> {
     if let Some(Err(message)) = name.as_deref().map(check_name) {
         fields.error("name", message);
     }
-    let parameters = fields.object("parameters").cloned().unwrap_or_default();
+    let parameters = read_parameters(&mut fields);
     let depends_on = read_depends_on(&mut fields);
     let timeout_seconds = fields.integer("timeout_seconds", 1, MAX_TIMEOUT_SECONDS);
     let max_attempts = attempts(&mut fields);
@@ -308,6 +308,31 @@ fn read_task(item: &Value, path: &str) -> Result<TaskSpec, Vec<FieldError>> {
         }
         _ => Err(errors),
     }
+}
+
+/// One object, or a list of them.
+fn read_parameters(fields: &mut Fields<'_>) -> Parameters {
+    let items = match fields.value("parameters") {
+        None => return Parameters::default(),
+        Some(Value::Object(parameters)) => return Parameters::One(parameters.clone()),
+        Some(Value::Array(items)) => items,
+        Some(other) => {
+            fields.error("parameters", format!("must be an object or an array of objects, not {}", type_name(other)));
+            return Parameters::default();
+        }
+    };
+    if items.is_empty() || items.len() > MAX_ITEMS {
+        fields.error("parameters", format!("must have 1 to {MAX_ITEMS} items, not {}", items.len()));
+        return Parameters::default();
+    }
+    let mut list = Vec::with_capacity(items.len());
+    for (index, item) in items.iter().enumerate() {
+        match item {
+            Value::Object(parameters) => list.push(parameters.clone()),
+            other => fields.error(&format!("parameters[{index}]"), format!("must be an object, not {}", type_name(other))),
+        }
+    }
+    Parameters::Many(list)
 }
 
 fn read_depends_on(fields: &mut Fields<'_>) -> Vec<String> {

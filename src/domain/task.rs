@@ -71,6 +71,59 @@ impl fmt::Display for TaskType {
     }
 }
 
+/// The most objects in one task's list of parameters, and the most that a discovery may find.
+pub const MAX_ITEMS: usize = 256;
+
+/// What a task is told: one object, or a list of them, for each of which its call is made once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Parameters {
+    /// One call.
+    One(Map<String, Value>),
+    /// One call for each, in this order; 1–[`MAX_ITEMS`].
+    Many(Vec<Map<String, Value>>),
+}
+
+impl Default for Parameters {
+    fn default() -> Self {
+        Self::One(Map::new())
+    }
+}
+
+impl Parameters {
+    /// The parameters of each call.
+    pub fn each(&self) -> &[Map<String, Value>] {
+        match self {
+            Self::One(parameters) => std::slice::from_ref(parameters),
+            Self::Many(list) => list,
+        }
+    }
+
+    /// True when nothing was said at all.
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Self::One(parameters) if parameters.is_empty())
+    }
+
+    /// These parameters laid over a target's defaults. Without any of its own a task takes the defaults as they are; objects are
+    /// merged member by member, into each object of a list; a list of defaults stands only where nothing was said.
+    pub fn over(&self, defaults: Option<&Self>) -> Self {
+        let Some(defaults) = defaults else { return self.clone() };
+        if self.is_empty() {
+            return defaults.clone();
+        }
+        let Self::One(base) = defaults else { return self.clone() };
+        let merged = |own: &Map<String, Value>| {
+            let mut all = base.clone();
+            all.extend(own.iter().map(|(name, value)| (name.clone(), value.clone())));
+            all
+        };
+        match self {
+            Self::One(own) => Self::One(merged(own)),
+            Self::Many(list) => Self::Many(list.iter().map(merged).collect()),
+        }
+    }
+}
+
 /// One step of a schedule, as its author wrote it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TaskSpec {
@@ -79,7 +132,7 @@ pub struct TaskSpec {
     /// The author's name for the step; see [`resolved_names`] for steps without one.
     pub name: Option<String>,
     /// Values for the endpoint's recipe.
-    pub parameters: Map<String, Value>,
+    pub parameters: Parameters,
     /// Names of steps that have to succeed first.
     pub depends_on: Vec<String>,
     /// Limit for one attempt in seconds, in place of the recipe's.
@@ -96,7 +149,7 @@ impl TaskSpec {
         Self {
             task_type,
             name: None,
-            parameters: Map::new(),
+            parameters: Parameters::default(),
             depends_on: Vec::new(),
             timeout_seconds: None,
             max_attempts: None,

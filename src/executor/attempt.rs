@@ -36,14 +36,7 @@ impl<'a> Attempt<'a> {
 
     /// Makes the attempt.
     pub(super) async fn run(mut self, trace: &AttemptTrace) -> AttemptReport {
-        let mut report = AttemptReport {
-            outcome: Outcome::Succeeded,
-            http_status: None,
-            error_message: None,
-            result_summary: None,
-            retry_after: None,
-            idempotent: self.recipe.idempotent,
-        };
+        let mut report = AttemptReport { idempotent: self.recipe.idempotent, ..AttemptReport::of(Outcome::Succeeded) };
         if let Err(failure) = self.work(trace, &mut report).await {
             let Failure { outcome, status, message, retry_after } = failure;
             report.outcome = outcome;
@@ -55,7 +48,7 @@ impl<'a> Attempt<'a> {
     }
 
     async fn work(&mut self, trace: &AttemptTrace, report: &mut AttemptReport) -> Result<(), Failure> {
-        self.recipe.check_parameters(&self.task.spec.parameters).map_err(Failure::permanent)?;
+        self.recipe.check_parameters(&self.task.parameters).map_err(Failure::permanent)?;
         let main = self.render(&self.recipe.call)?;
         // Waiting for the limiter is the service's own doing and does not count towards the target's time.
         self.target.limiter.ready().await;
@@ -74,19 +67,19 @@ impl<'a> Attempt<'a> {
 
     /// Fills the places of the call that does the work.
     fn render(&self, call: &Call) -> Result<RenderedCall, Failure> {
-        render(call, &self.task.spec.parameters, &self.values)
+        render(call, &self.task.parameters, &self.values)
     }
 
     /// Fills the places of a call that follows it. The handle is the target's, never a parameter of that name: with it, a task could
     /// be told to watch or stop another one's work.
     pub(super) fn render_follow_up(&self, call: &Call) -> Result<RenderedCall, Failure> {
-        let mut parameters = self.task.spec.parameters.clone();
+        let mut parameters = self.task.parameters.clone();
         parameters.shift_remove("handle");
         render(call, &parameters, &self.values)
     }
 
     fn timeout(&self) -> Duration {
-        self.task.spec.timeout_seconds.map_or(self.recipe.timeout, |seconds| Duration::from_secs(seconds.into()))
+        self.task.timeout.unwrap_or(self.recipe.timeout)
     }
 
     /// Headers of the call that does the work.

@@ -47,7 +47,7 @@ impl HttpExecutor {
     }
 
     fn find(&self, call: &TaskCall) -> Result<(&Recipe, &Target), MissingRecipe> {
-        let recipe = self.catalog.recipe(&call.target, &call.spec)?;
+        let recipe = self.catalog.recipe(&call.target, call.task_type, &call.parameters)?;
         let target = self.targets.get(&call.target).ok_or_else(|| MissingRecipe::Target { target: call.target.clone() })?;
         Ok((recipe, target))
     }
@@ -58,14 +58,7 @@ impl TaskExecutor for HttpExecutor {
     async fn attempt(&self, call: &TaskCall, trace: &AttemptTrace) -> AttemptReport {
         match self.find(call) {
             Ok((recipe, target)) => Attempt::new(call, recipe, target).run(trace).await,
-            Err(missing) => AttemptReport {
-                outcome: Outcome::Permanent,
-                http_status: None,
-                error_message: Some(missing.to_string()),
-                result_summary: None,
-                retry_after: None,
-                idempotent: false,
-            },
+            Err(missing) => AttemptReport { error_message: Some(missing.to_string()), ..AttemptReport::of(Outcome::Permanent) },
         }
     }
 

@@ -312,7 +312,8 @@ impl Orchestrator {
             self.state.drain();
         }
         // What was committed but never performed: attempts that nobody started.
-        let calls: Vec<TaskCall> = self.state.attempts_under_way().filter(|call| !self.attempts.knows(call)).collect();
+        let calls: Vec<TaskCall> =
+            self.state.attempts_under_way(&self.rules.catalog).filter(|call| !self.attempts.knows(call)).collect();
         calls.into_iter().for_each(|call| self.attempts.start(call));
         // And attempts that nobody stopped. To stop one that has been stopped does nothing.
         let cancelled = self.state.jobs().filter(|job| job.is_active() && job.cancel_requested_by.is_some());

@@ -118,11 +118,7 @@ async fn make(executor: Arc<dyn TaskExecutor>, call: TaskCall, trace: Arc<Attemp
 fn panicked(trace: &AttemptTrace) -> AttemptReport {
     let outcome = if trace.was_sent() { Outcome::Unknown } else { Outcome::Permanent };
     AttemptReport {
-        outcome,
-        http_status: None,
         error_message: Some("an internal error of the maintenance service; see its log".to_owned()),
-        result_summary: None,
-        retry_after: None,
-        idempotent: false,
+        ..AttemptReport::of(outcome)
     }
 }

@@ -115,12 +115,8 @@ impl TaskExecutor for Recorder {
         let fails = call.task_name == "bad" && !called.contains(&call.task_name);
         called.push(call.task_name.clone());
         AttemptReport {
-            outcome: if fails { Outcome::Permanent } else { Outcome::Succeeded },
-            http_status: None,
             error_message: fails.then(|| "the first time it fails".to_owned()),
-            result_summary: None,
-            retry_after: None,
-            idempotent: false,
+            ..AttemptReport::of(if fails { Outcome::Permanent } else { Outcome::Succeeded })
         }
     }
 

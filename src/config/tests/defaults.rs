@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::super::{DEFAULT_TOML, LogFormat, Mode, ProbeKind, StorageUrl};
-use super::{Setup, accepted};
+use super::{Setup, accepted, find};
 use crate::domain::catalog::Catalog;
 use crate::domain::recipe::{RenderedCall, Test};
 use crate::domain::task::{TaskSpec, TaskType};
@@ -85,7 +85,7 @@ fn covered(catalog: &Catalog) -> Vec<&'static str> {
 }
 
 fn rendered(catalog: &Catalog, task_type: TaskType, parameters: Value) -> RenderedCall {
-    let recipe = catalog.recipe("default", &TaskSpec::plain(task_type)).expect("a recipe");
+    let recipe = find(&catalog, "default", &TaskSpec::plain(task_type)).expect("a recipe");
     let parameters = parameters.as_object().cloned().expect("an object");
     let values = json!({"job_id": "j-1"}).as_object().cloned().expect("an object");
     assert_eq!(recipe.check_parameters(&parameters), Ok(()));
@@ -126,7 +126,7 @@ fn the_shipped_recipes_make_the_calls_that_were_measured() {
 fn the_shipped_recipes_notice_when_the_server_did_nothing() {
     let catalog = Setup::new().config().catalog;
     for task_type in TaskType::ALL {
-        let Ok(recipe) = catalog.recipe("default", &TaskSpec::plain(task_type)) else { continue };
+        let Ok(recipe) = find(&catalog, "default", &TaskSpec::plain(task_type)) else { continue };
         assert!(!recipe.success.assertions.is_empty(), "{task_type} believes any 2xx");
         let rules = std::iter::once(&recipe.success).chain(recipe.verify.iter().map(|check| &check.success));
         let looks_at_store = rules
@@ -141,7 +141,7 @@ fn the_shipped_recipes_notice_when_the_server_did_nothing() {
 #[test]
 fn retention_refuses_the_number_that_deletes_everything() {
     let catalog = Setup::new().config().catalog;
-    let recipe = catalog.recipe("default", &TaskSpec::plain(TaskType::RetentionEnforcement)).expect("a recipe");
+    let recipe = find(&catalog, "default", &TaskSpec::plain(TaskType::RetentionEnforcement)).expect("a recipe");
     for bad in [json!({"before_sequence": -1}), json!({"before_sequence": "1"}), json!({})] {
         assert!(recipe.check_parameters(bad.as_object().expect("an object")).is_err(), "{bad}");
     }
@@ -153,8 +153,8 @@ fn dev_has_a_recipe_for_every_type_and_keeps_the_shipped_ones() {
     assert_eq!(covered(&dev).len(), 18);
     for task_type in TaskType::ALL.into_iter().filter(|task_type| *task_type != TaskType::Custom) {
         let task = TaskSpec::plain(task_type);
-        let found = dev.recipe("default", &task).expect("a recipe");
-        match serve.recipe("default", &task) {
+        let found = find(&dev, "default", &task).expect("a recipe");
+        match find(&serve, "default", &task) {
             Ok(shipped) => assert_eq!(found, shipped),
             Err(_) => assert_eq!(found.call.path.as_str(), format!("/maintenance/{}", task_type.kebab_case())),
         }
@@ -171,6 +171,6 @@ fn the_examples_in_comments_can_be_put_to_use() {
         TaskType::ALL.into_iter().filter(|task_type| config.catalog.coverage(*task_type).0.is_empty()).collect();
     assert_eq!(without, [TaskType::MvccCleanup]);
     let task = TaskSpec::plain(TaskType::StorageCompaction);
-    let recipe = config.catalog.recipe("default", &task).expect("a recipe");
+    let recipe = find(&config.catalog, "default", &task).expect("a recipe");
     assert_eq!(recipe.required_parameters, ["plan_id"]);
 }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::super::{Source, load};
-use super::{Setup, accepted, refused};
+use super::{Setup, accepted, find, refused};
 use crate::config::Mode;
 use crate::domain::task::{TaskSpec, TaskType};
 
@@ -34,7 +34,7 @@ fn the_environment_reaches_every_kind_of_value() {
     assert_eq!(config.auth.audience, ["a,b", "c"]);
     assert_eq!(config.audit.file, None);
     assert!(config.targets.contains_key("eu-1"));
-    let recipe = |task_type| config.catalog.recipe("default", &TaskSpec::plain(task_type)).expect("a recipe");
+    let recipe = |task_type| find(&config.catalog, "default", &TaskSpec::plain(task_type)).expect("a recipe");
     // One key of the shipped recipe, not a recipe of one key.
     assert!(recipe(TaskType::IndexRebuild).idempotent && recipe(TaskType::IndexRebuild).verify.len() == 2);
     assert_eq!(recipe(TaskType::LogRotation).required_parameters, ["n"]);
@@ -50,7 +50,7 @@ fn variables_that_are_not_ours_are_left_alone() {
 #[test]
 fn a_recipe_in_a_file_replaces_the_shipped_one_as_a_whole() {
     let config = accepted("[endpoints.index_rebuild]\nmethod = 'post'\npath = '/other'");
-    let recipe = config.catalog.recipe("default", &TaskSpec::plain(TaskType::IndexRebuild)).expect("a recipe");
+    let recipe = find(&config.catalog, "default", &TaskSpec::plain(TaskType::IndexRebuild)).expect("a recipe");
     assert_eq!(recipe.call.path.as_str(), "/other");
     assert!(recipe.verify.is_empty() && recipe.required_parameters.is_empty() && recipe.success.assertions.is_empty());
     refused("[endpoints.INDEX_REBUILD]\ntimeout = '5m'\nmethod = 'POST'", "endpoints.INDEX_REBUILD.path is missing");

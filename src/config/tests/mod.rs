@@ -7,12 +7,21 @@ mod recipes;
 mod sections;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use tempfile::TempDir;
 
 use super::{Config, ConfigMistakes, Mode, load};
+use crate::domain::catalog::{Catalog, MissingRecipe};
+use crate::domain::recipe::Recipe;
+use crate::domain::task::TaskSpec;
 
 const SECRET: &str = "a-secret-of-thirty-two-bytes-ok!";
+
+/// The recipe of a task that is one call.
+fn find<'a>(catalog: &'a Catalog, target: &str, task: &TaskSpec) -> Result<&'a Arc<Recipe>, MissingRecipe> {
+    catalog.recipe(target, task.task_type, &task.parameters.each()[0])
+}
 
 /// Files and variables to load.
 struct Setup {

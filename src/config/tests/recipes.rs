@@ -3,14 +3,14 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{accepted, refused};
+use super::{accepted, find, refused};
 use crate::domain::recipe::{Assertion, Body, Method, Recipe, Test};
-use crate::domain::task::{TaskSpec, TaskType};
+use crate::domain::task::{Parameters, TaskSpec, TaskType};
 
 /// The recipe of LOG_ROTATION out of these lines.
 fn recipe(lines: &str) -> Arc<Recipe> {
     let config = accepted(&format!("[endpoints.LOG_ROTATION]\n{lines}"));
-    Arc::clone(config.catalog.recipe("default", &TaskSpec::plain(TaskType::LogRotation)).expect("a recipe"))
+    Arc::clone(find(&config.catalog, "default", &TaskSpec::plain(TaskType::LogRotation)).expect("a recipe"))
 }
 
 /// Asserts that these lines of an otherwise whole recipe are a mistake.
@@ -76,7 +76,7 @@ fn targets_have_recipes_of_their_own_and_can_do_without() {
          [targets.eu.endpoints.INDEX_REBUILD]\ndisabled = true\n[endpoints.INDEX_OPTIMIZE]\ndisabled = true",
     );
     let path = |target: &str, task_type| {
-        let found = config.catalog.recipe(target, &TaskSpec::plain(task_type));
+        let found = find(&config.catalog, target, &TaskSpec::plain(task_type));
         found.map_or("none".to_owned(), |recipe| recipe.call.path.as_str().to_owned())
     };
     assert_eq!(path("default", TaskType::MetricsCollection), "/stats");
@@ -94,11 +94,11 @@ fn custom_endpoints_are_there_for_every_target() {
     );
     let task = |name: &str| {
         let parameters = json!({"endpoint": name}).as_object().cloned().expect("an object");
-        TaskSpec { parameters, ..TaskSpec::plain(TaskType::Custom) }
+        TaskSpec { parameters: Parameters::One(parameters), ..TaskSpec::plain(TaskType::Custom) }
     };
     for target in ["default", "eu"] {
-        assert!(config.catalog.recipe(target, &task("purge")).is_ok());
-        assert!(config.catalog.recipe(target, &task("off")).is_err());
+        assert!(find(&config.catalog, target, &task("purge")).is_ok());
+        assert!(find(&config.catalog, target, &task("off")).is_err());
     }
     refused("[custom_endpoints.Purge]\nmethod = 'POST'\npath = '/x'", "custom_endpoints.Purge has a name");
 }

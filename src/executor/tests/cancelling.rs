@@ -72,7 +72,7 @@ async fn the_target_is_not_asked_without_a_recipe_or_the_handle_it_needs() {
 async fn a_parameter_named_handle_is_not_the_handle() {
     let server = Server::start([Reply::json(200, json!({}))]).await;
     let mut bench = Bench::new(&server, cancellable("/jobs/{handle}"));
-    bench.task.spec.parameters.insert("handle".into(), json!("of another job"));
+    bench.task.parameters.insert("handle".into(), json!("of another job"));
     bench.trace.sent_signal().set();
     bench.cancel().await;
     assert!(server.lines().is_empty());

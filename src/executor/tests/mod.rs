@@ -24,9 +24,9 @@ use super::{HttpExecutor, RequestMetrics, TargetSettings};
 use crate::domain::catalog::{Catalog, TargetCatalog};
 use crate::domain::ids::JobId;
 use crate::domain::job::Outcome;
-use crate::domain::ports::{AttemptReport, AttemptTrace, TaskCall, TaskExecutor};
+use crate::domain::ports::{AttemptReport, AttemptTrace, Checkpoint, TaskCall, TaskExecutor};
 use crate::domain::recipe::{Assertion, Body, Call, Method, PathTemplate, Recipe, SuccessRule, Test};
-use crate::domain::task::{TaskSpec, TaskType};
+use crate::domain::task::TaskType;
 
 const JOB: u128 = 0x0190_0000_0000_7000_8000_0000_0000_00ab;
 
@@ -72,6 +72,7 @@ impl Bench {
             recipes: BTreeMap::from([(TaskType::IndexRebuild, Arc::new(recipe))]),
             custom: BTreeMap::new(),
             max_concurrent_jobs: 1,
+            ..TargetCatalog::default()
         };
         let catalog = Arc::new(Catalog::new(BTreeMap::from([("default".to_owned(), target)])));
         let metrics = Arc::new(Counted::default());
@@ -83,10 +84,11 @@ impl Bench {
             task_name: "rebuild".to_owned(),
             attempt: 3,
             target: "default".to_owned(),
-            spec: TaskSpec {
-                parameters: object(json!({"table": "users", "column": "age"})),
-                ..TaskSpec::plain(TaskType::IndexRebuild)
-            },
+            item: None,
+            task_type: TaskType::IndexRebuild,
+            parameters: object(json!({"table": "users", "column": "age"})),
+            timeout: None,
+            checkpoint: Checkpoint::default(),
         };
         Self { executor: Arc::new(executor), metrics, trace: Arc::default(), task, _stopped: StoppedClock::new() }
     }
@@ -112,7 +114,7 @@ impl Bench {
     /// the task's timeout is put so far off that no request is overtaken by it.
     async fn attempt_while_time_passes(&self) -> AttemptReport {
         let mut task = self.task.clone();
-        task.spec.timeout_seconds = Some(u32::MAX);
+        task.timeout = Some(Duration::MAX);
         let mut attempt = pin!(self.executor.attempt(&task, &self.trace));
         for _ in 0..1_000_000 {
             tokio::select! {

@@ -11,7 +11,8 @@ use crate::domain::schedule_input::{
     DEFAULT_MAX_ATTEMPTS, DEFAULT_TARGET, MAX_ATTEMPTS, MAX_DESCRIPTION_CHARACTERS, MAX_NAME_CHARACTERS, MAX_TASKS,
     MAX_TIMEOUT_SECONDS,
 };
-use crate::domain::task::TaskType;
+use crate::domain::task::{MAX_ITEMS, TaskType};
+use crate::http::dto::schedule::ParametersView;
 
 /// A schedule to create, or the whole of what it shall be from now on. One of `cron_expression` and `frequency` is required. Null
 /// counts as absent. Fields that only the service writes (`created_at`, `version`, `warnings`, …) are ignored, so that what was
@@ -122,9 +123,8 @@ pub(in crate::http) struct TaskDetailsRequest {
     /// Unique in the schedule; absent: the type's name.
     #[schema(min_length = 1, max_length = 200)]
     name: Option<String>,
-    /// Values for the endpoint's recipe.
-    #[schema(value_type = Option<Object>)]
-    parameters: Option<Value>,
+    /// Values for the endpoint's recipe: an object, or a list of 1 to 256 objects, for each of which the call is made once.
+    parameters: Option<ParametersView>,
     /// Names of steps that have to succeed first.
     #[schema(max_items = 64)]
     depends_on: Option<Vec<String>>,
@@ -183,7 +183,9 @@ pub(in crate::http) fn nightly_index_rebuild() -> Value {
 // The attributes above take literals; a limit that moves in the domain stops the build here.
 const _: () = {
     assert!(MAX_SCHEDULE_ID_BYTES == 256 && MAX_NAME_CHARACTERS == 200 && MAX_DESCRIPTION_CHARACTERS == 2000);
-    assert!(MAX_TASKS == 64 && MAX_ATTEMPTS == 10 && DEFAULT_MAX_ATTEMPTS == 3 && MAX_TIMEOUT_SECONDS == 86_400);
+    assert!(
+        MAX_TASKS == 64 && MAX_ATTEMPTS == 10 && DEFAULT_MAX_ATTEMPTS == 3 && MAX_TIMEOUT_SECONDS == 86_400 && MAX_ITEMS == 256
+    );
     assert!(matches!(DEFAULT_TARGET.as_bytes(), b"default"));
 };
 

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::domain::catalog::Catalog;
 use crate::domain::job::JobState;
 use crate::domain::schedule::{Frequency, MisfirePolicy, RunState, Schedule, ScheduleDefinition};
-use crate::domain::task::{TaskSpec, TaskType};
+use crate::domain::task::{Parameters, TaskSpec, TaskType};
 use crate::domain::time::{serde_millis, serde_millis_option};
 
 /// A schedule: what its author decided, and what the service keeps beside it.
@@ -103,9 +103,8 @@ pub(in crate::http) struct TaskDetails {
     /// The author's name for the step.
     #[schema(required)]
     name: Option<String>,
-    /// Values for the endpoint's recipe.
-    #[schema(value_type = Object)]
-    parameters: Map<String, Value>,
+    /// Values for the endpoint's recipe: an object, or a list of objects, for each of which the call is made once.
+    parameters: ParametersView,
     /// Names of steps that have to succeed first.
     depends_on: Vec<String>,
     /// Limit for one attempt in seconds; null: as the endpoint's recipe has it.
@@ -115,6 +114,23 @@ pub(in crate::http) struct TaskDetails {
     #[schema(required)]
     max_attempts: Option<u8>,
 }
+
+/// Values for the endpoint's recipe.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+#[schema(as = Parameters)]
+pub(in crate::http) enum ParametersView {
+    /// One call.
+    One(CallParameters),
+    /// One call for each.
+    Many(Vec<CallParameters>),
+}
+
+/// Values for one call.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(transparent)]
+#[schema(value_type = Object)]
+pub(in crate::http) struct CallParameters(Map<String, Value>);
 
 /// A page of schedules.
 #[derive(Debug, Serialize, ToSchema)]
@@ -193,7 +209,10 @@ impl From<&TaskSpec> for TaskView {
         Self::Detailed(TaskDetails {
             task_type: *task_type,
             name: name.clone(),
-            parameters: parameters.clone(),
+            parameters: match parameters.clone() {
+                Parameters::One(parameters) => ParametersView::One(CallParameters(parameters)),
+                Parameters::Many(list) => ParametersView::Many(list.into_iter().map(CallParameters).collect()),
+            },
             depends_on: depends_on.clone(),
             timeout_seconds: *timeout_seconds,
             max_attempts: *max_attempts,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
+use super::state::task_call;
 use super::{Effect, Step};
 use crate::domain::ids::JobId;
 use crate::domain::job::{Job, JobState, Outcome, Reason};
@@ -200,7 +201,7 @@ impl Step<'_> {
         let task = &mut next.tasks[index];
         task.attempts += 1;
         task.retry_at = None;
-        let call = next.task_call(index);
+        let call = task_call(&next, index, &self.rules.catalog);
         self.put_job(Some(before), next);
         self.effects.push(Effect::StartAttempt(call));
     }

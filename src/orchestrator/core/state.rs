@@ -3,12 +3,15 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
+use crate::domain::catalog::Catalog;
 use crate::domain::idempotency::{IdempotencyId, IdempotencyRecord};
 use crate::domain::ids::{JobId, ScheduleId};
 use crate::domain::job::{Job, JobState};
-use crate::domain::ports::{Change, TaskCall};
+use crate::domain::ports::{Change, Checkpoint, TaskCall};
 use crate::domain::schedule::Schedule;
+use crate::domain::task::Parameters;
 use crate::domain::time::Timestamp;
 
 /// Something that has to be looked at when its time comes.
@@ -74,10 +77,10 @@ impl State {
     }
 
     /// The attempts that should be under way.
-    pub fn attempts_under_way(&self) -> impl Iterator<Item = TaskCall> {
+    pub fn attempts_under_way(&self, catalog: &Catalog) -> impl Iterator<Item = TaskCall> {
         self.jobs.values().filter(|job| job.state == JobState::Running).filter_map(|job| {
             let index = job.running_task().filter(|&index| job.tasks[index].retry_at.is_none())?;
-            Some(job.task_call(index))
+            Some(task_call(job, index, catalog))
         })
     }
 
@@ -208,6 +211,29 @@ fn job_due(job: &Job) -> Option<Timestamp> {
         JobState::Pending => job.binding_window()?.closes_after(job.created_at),
         JobState::Running => job.tasks.iter().find_map(|task| task.retry_at),
         _ => None,
+    }
+}
+
+/// The attempt at task `index` that the job's record speaks of.
+pub(super) fn task_call(job: &Job, index: usize, catalog: &Catalog) -> TaskCall {
+    let task = &job.tasks[index];
+    let spec = &job.definition.tasks[task.position];
+    let target = job.definition.target.clone();
+    let parameters = match catalog.parameters(&target, spec) {
+        Parameters::One(parameters) => parameters,
+        Parameters::Many(list) => list.into_iter().next().unwrap_or_default(),
+    };
+    TaskCall {
+        job_id: job.id,
+        task_index: index,
+        task_name: task.name.clone(),
+        attempt: task.attempts,
+        target,
+        item: None,
+        task_type: task.task_type,
+        parameters,
+        timeout: spec.timeout_seconds.map(|seconds| Duration::from_secs(seconds.into())),
+        checkpoint: Checkpoint::default(),
     }
 }
 

@@ -184,12 +184,5 @@ pub(super) fn id(name: &str) -> ScheduleId {
 
 pub(super) fn report(outcome: Outcome) -> AttemptReport {
     let failed = outcome != Outcome::Succeeded;
-    AttemptReport {
-        outcome,
-        http_status: None,
-        error_message: failed.then(|| "it failed".to_owned()),
-        result_summary: None,
-        retry_after: None,
-        idempotent: false,
-    }
+    AttemptReport { error_message: failed.then(|| "it failed".to_owned()), ..AttemptReport::of(outcome) }
 }
