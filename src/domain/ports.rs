@@ -15,6 +15,7 @@ use super::idempotency::IdempotencyRecord;
 use super::ids::JobId;
 use super::job::{Job, Outcome};
 use super::schedule::Schedule;
+use super::target_state::TargetState;
 use super::task::TaskType;
 use super::time::Timestamp;
 
@@ -60,6 +61,15 @@ pub enum Change {
         before: Option<Arc<IdempotencyRecord>>,
         /// As it is.
         after: Option<Arc<IdempotencyRecord>>,
+    },
+    /// What is known of a target has changed. Not stored: a service that starts asks anew.
+    Target {
+        /// The target's name.
+        name: String,
+        /// As it was; `None` when nothing was out of the ordinary.
+        before: Option<Arc<TargetState>>,
+        /// As it is.
+        after: Option<Arc<TargetState>>,
     },
     /// A bundle was installed; it is never installed again.
     BundleInstalled {

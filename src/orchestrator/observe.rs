@@ -3,6 +3,7 @@
 use crate::domain::job::{Job, JobState, JobTask};
 use crate::domain::ports::Change;
 use crate::domain::schedule::Schedule;
+use crate::domain::target_state::{Breaker, TargetState};
 use crate::domain::time::Timestamp;
 use crate::telemetry::Metrics;
 
@@ -15,12 +16,36 @@ pub(super) fn changes(metrics: &Metrics, changes: &[Change]) {
             Change::Job { before, after: Some(after) } => job(metrics, before.as_deref(), after),
             Change::Job { after: None, .. } => pruned += 1,
             Change::Idempotency { .. } => {}
+            Change::Target { name, before, after } => target(metrics, name, before.as_deref(), after.as_deref()),
             Change::BundleInstalled { name } => tracing::info!(bundle = %name, "bundle installed"),
         }
     }
     if pruned > 0 {
         metrics.jobs_pruned(pruned);
         tracing::debug!(pruned, "jobs pruned");
+    }
+}
+
+fn target(metrics: &Metrics, name: &str, before: Option<&TargetState>, after: Option<&TargetState>) {
+    let breaker = |target: Option<&TargetState>| target.map_or(Breaker::Closed, |target| target.breaker);
+    let reason = after.and_then(|target| target.reason.as_deref());
+    match (breaker(before), breaker(after)) {
+        (Breaker::Closed, Breaker::Open) => {
+            metrics.target_breaker_opened(name);
+            tracing::error!(target_name = name, reason, "the target does not answer: its jobs wait");
+        }
+        (Breaker::Open | Breaker::HalfOpen, Breaker::Closed) => {
+            tracing::info!(target_name = name, "the target answers again: its jobs start");
+        }
+        (Breaker::HalfOpen, Breaker::Open) => tracing::warn!(target_name = name, reason, "the target still does not answer"),
+        _ => {
+            let is_shut = |target: Option<&TargetState>| target.is_some_and(TargetState::is_shut);
+            match (is_shut(before), is_shut(after)) {
+                (false, true) => tracing::warn!(target_name = name, reason, "the target's jobs are put off"),
+                (true, false) => tracing::info!(target_name = name, "the target's jobs start again"),
+                _ => {}
+            }
+        }
     }
 }
 

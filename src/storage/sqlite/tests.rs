@@ -36,6 +36,8 @@ fn job(number: u128, schedule: &Schedule) -> Job {
         id: JobId(Uuid::from_u128(number)),
         schedule_id: schedule.id.clone(),
         definition: Arc::clone(&schedule.definition),
+        target: schedule.definition.target.first().to_owned(),
+        first_of_fire: None,
         trigger: Trigger::Cron,
         scheduled_for: now(),
         state: JobState::Pending,
@@ -47,6 +49,7 @@ fn job(number: u128, schedule: &Schedule) -> Job {
         started_at: None,
         finished_at: None,
         cancel_requested_by: None,
+        aborting: false,
         retry_of: None,
         tasks: Vec::new(),
     }
