@@ -391,7 +391,10 @@ fn read_parameters(fields: &mut Fields<'_>) -> Parameters {
     for (index, item) in items.iter().enumerate() {
         match item {
             Value::Object(parameters) => list.push(parameters.clone()),
-            other => fields.error(&format!("parameters[{index}]"), format!("must be an object, not {}", type_name(other))),
+            other => {
+                let message = format!("must be an object or an array of objects; item {index} is {}", type_name(other));
+                fields.error("parameters", message);
+            }
         }
     }
     Parameters::Many(list)
