@@ -96,16 +96,18 @@ fn job(metrics: &Metrics, before: Option<&Job>, after: &Job) {
 }
 
 fn log_job(job: &Job) {
-    let (job_id, schedule_id, trigger) = (job.id, &job.schedule_id, job.trigger);
+    let (job_id, schedule_id, target_name, trigger) = (job.id, &job.schedule_id, &job.target, job.trigger);
     let reason = job.reason.map(|reason| reason.as_str());
     let message = job.error_message.as_deref();
     match job.state {
-        JobState::Failed => tracing::error!(%job_id, %schedule_id, %trigger, reason, message, "job failed"),
-        JobState::Cancelled => tracing::warn!(%job_id, %schedule_id, %trigger, reason, message, "job cancelled"),
-        JobState::Skipped => tracing::info!(%job_id, %schedule_id, %trigger, reason, message, "job skipped"),
-        JobState::Pending => tracing::info!(%job_id, %schedule_id, %trigger, "job waits"),
-        JobState::Running => tracing::info!(%job_id, %schedule_id, %trigger, "job started"),
-        JobState::Succeeded => tracing::info!(%job_id, %schedule_id, %trigger, duration_ms = job.duration_ms(), "job succeeded"),
+        JobState::Failed => tracing::error!(%job_id, %schedule_id, %target_name, %trigger, reason, message, "job failed"),
+        JobState::Cancelled => tracing::warn!(%job_id, %schedule_id, %target_name, %trigger, reason, message, "job cancelled"),
+        JobState::Skipped => tracing::info!(%job_id, %schedule_id, %target_name, %trigger, reason, message, "job skipped"),
+        JobState::Pending => tracing::info!(%job_id, %schedule_id, %target_name, %trigger, "job waits"),
+        JobState::Running => tracing::info!(%job_id, %schedule_id, %target_name, %trigger, "job started"),
+        JobState::Succeeded => {
+            tracing::info!(%job_id, %schedule_id, %target_name, %trigger, duration_ms = job.duration_ms(), "job succeeded")
+        }
     }
 }
 

@@ -176,6 +176,7 @@ fn job_transition(event_id: Uuid, before: Option<&Job>, after: &Job, now: Timest
             "state": job.state,
             "reason": job.reason,
             "schedule_id": job.schedule_id,
+            "target": job.target,
             "trigger": job.trigger,
             "scheduled_for": format_timestamp(job.scheduled_for),
         })
