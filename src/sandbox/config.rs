@@ -16,6 +16,9 @@ pub struct SandboxConfig {
     pub rate_limit_per_minute: Option<u32>,
     /// How long rebuilds and maintenance calls take.
     pub task_delay: Duration,
+    /// With so much work in progress the server answers nothing until less goes on. The real one did so at four rebuilds; `None`
+    /// switches it off.
+    pub starves_at: Option<usize>,
     /// Whether there are tables to begin with: `orders` (indexes `customer_id`, `status`, `customer_id+status`) and
     /// `customers` (index `email`), all filled.
     pub seed: bool,
@@ -29,6 +32,7 @@ impl Default for SandboxConfig {
             analyst_token: None,
             rate_limit_per_minute: None,
             task_delay: Duration::ZERO,
+            starves_at: None,
             seed: true,
         }
     }
@@ -37,13 +41,14 @@ impl Default for SandboxConfig {
 /// Says which tokens are set, and not what they are.
 impl fmt::Debug for SandboxConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { admin_token, readonly_token, analyst_token, rate_limit_per_minute, task_delay, seed } = self;
+        let Self { admin_token, readonly_token, analyst_token, rate_limit_per_minute, task_delay, starves_at, seed } = self;
         f.debug_struct("SandboxConfig")
             .field("admin_token", &admin_token.is_some())
             .field("readonly_token", &readonly_token.is_some())
             .field("analyst_token", &analyst_token.is_some())
             .field("rate_limit_per_minute", rate_limit_per_minute)
             .field("task_delay", task_delay)
+            .field("starves_at", starves_at)
             .field("seed", seed)
             .finish()
     }

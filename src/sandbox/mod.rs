@@ -8,10 +8,11 @@
 //!
 //! 1. the body is read (over 1 MB: the connection is reset) and the request is recorded;
 //! 2. holds make it wait;
-//! 3. the first matching fault answers in the server's place;
-//! 4. the rate limit;
-//! 5. the token;
-//! 6. the route.
+//! 3. the first matching fault, or one that chance has brought, answers in the server's place;
+//! 4. a server that starves waits until less work goes on;
+//! 5. the rate limit;
+//! 6. the token;
+//! 7. the route.
 //!
 //! The control routes under `/sandbox` stand outside all of this. They and the methods of [`Sandbox`] do the same things.
 //!
@@ -25,12 +26,15 @@
 //! Only what was measured belongs here; nothing of the service itself may be imported, except the names of the task types.
 
 mod answer;
+mod arrivals;
 mod auth;
+mod chance;
 mod changefeed;
 mod clock;
 mod config;
 mod connection;
 mod control;
+mod control_work;
 mod fault;
 mod fault_body;
 mod fault_document;
@@ -38,6 +42,7 @@ mod gate;
 mod hold;
 mod index;
 mod limit;
+mod listener;
 mod record;
 mod routes;
 mod server;

@@ -13,6 +13,7 @@ use super::config::SandboxConfig;
 use super::fault::Faults;
 use super::hold::Holds;
 use super::limit::RateLimit;
+use super::listener::Door;
 use super::record::Recorder;
 use super::store::Store;
 use super::work::Work;
@@ -21,6 +22,8 @@ use super::work::Work;
 pub(super) struct Shared {
     pub(super) config: SandboxConfig,
     pub(super) address: SocketAddr,
+    /// Closes and opens the listener.
+    pub(super) door: Door,
     pub(super) started: Instant,
     pub(super) store: Mutex<Store>,
     pub(super) faults: Faults,
@@ -33,13 +36,14 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(config: SandboxConfig, address: SocketAddr) -> Self {
+    pub(super) fn new(config: SandboxConfig, address: SocketAddr, door: Door) -> Self {
         let mut store = Store::default();
         if config.seed {
             store.seed();
         }
         Self {
             address,
+            door,
             started: clock::instant(),
             store: Mutex::new(store),
             faults: Faults::default(),
@@ -56,16 +60,17 @@ impl Shared {
     pub(super) async fn take_time(self: &Arc<Self>, finish: impl FnOnce(&Self) + Send + 'static) -> Result<(), Refusal> {
         let shared = Arc::clone(self);
         let work = async move {
-            let time = async {
-                tokio::time::sleep(shared.config.task_delay).await;
-                shared.work.held().await;
-            };
             tokio::select! {
                 () = shared.stop.cancelled() => {}
-                () = time => finish(&shared),
+                () = shared.time_of_work() => finish(&shared),
             }
         };
         self.work.perform(work).await
+    }
+
+    async fn time_of_work(&self) {
+        tokio::time::sleep(self.config.task_delay).await;
+        self.work.held().await;
     }
 
     pub(super) fn uptime_seconds(&self) -> u64 {

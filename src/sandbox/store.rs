@@ -89,6 +89,13 @@ impl Store {
         }
     }
 
+    /// Makes the next rebuild of an index miss entries.
+    pub(super) fn spoil_next_rebuild(&mut self, table: &str, column: &str, count: usize) {
+        if let Some(index) = self.tables.get_mut(table).and_then(|table| table.indexes.get_mut(column)) {
+            index.spoiled = count;
+        }
+    }
+
     pub(super) fn row_count(&self) -> u64 {
         self.tables.values().map(Table::row_count).sum()
     }

@@ -38,6 +38,7 @@ pub(super) fn control() -> Router<Arc<Shared>> {
     Router::new()
         .route("/sandbox", get(control::state))
         .route("/sandbox/faults", post(control::add_fault).delete(control::clear_faults))
+        .route("/sandbox/faults/random", post(control::leave_faults_to_chance))
         .route("/sandbox/store", post(control::set_store))
         .route("/sandbox/requests", get(control::requests).delete(control::clear_requests))
 }

@@ -5,7 +5,9 @@ mod control;
 mod faults;
 mod index;
 mod lifecycle;
+mod listener;
 mod observe;
+mod soak;
 mod store;
 
 use std::future::{Future, pending};
