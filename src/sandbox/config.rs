@@ -3,6 +3,22 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::Serialize;
+
+use super::replication::Replication;
+
+/// Which ThemisDB a sandbox stands for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub enum SandboxVersion {
+    /// The server of November 2025, which was measured.
+    #[default]
+    #[serde(rename = "2025")]
+    V2025,
+    /// A server of 2026: the same routes, and those that were read in its sources and not measured.
+    #[serde(rename = "2026")]
+    V2026,
+}
+
 /// Set-up of a [`Sandbox`](super::Sandbox). The default is an open server without a rate limit, with example data.
 #[derive(Clone)]
 pub struct SandboxConfig {
@@ -22,6 +38,10 @@ pub struct SandboxConfig {
     /// Whether there are tables to begin with: `orders` (indexes `customer_id`, `status`, `customer_id+status`) and
     /// `customers` (index `email`), all filled.
     pub seed: bool,
+    /// Which server's routes there are.
+    pub version: SandboxVersion,
+    /// How its replicas are doing at first; only a server of 2026 is asked.
+    pub replication: Replication,
 }
 
 impl Default for SandboxConfig {
@@ -34,6 +54,8 @@ impl Default for SandboxConfig {
             task_delay: Duration::ZERO,
             starves_at: None,
             seed: true,
+            version: SandboxVersion::default(),
+            replication: Replication::default(),
         }
     }
 }
@@ -41,7 +63,17 @@ impl Default for SandboxConfig {
 /// Says which tokens are set, and not what they are.
 impl fmt::Debug for SandboxConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { admin_token, readonly_token, analyst_token, rate_limit_per_minute, task_delay, starves_at, seed } = self;
+        let Self {
+            admin_token,
+            readonly_token,
+            analyst_token,
+            rate_limit_per_minute,
+            task_delay,
+            starves_at,
+            seed,
+            version,
+            replication,
+        } = self;
         f.debug_struct("SandboxConfig")
             .field("admin_token", &admin_token.is_some())
             .field("readonly_token", &readonly_token.is_some())
@@ -50,6 +82,8 @@ impl fmt::Debug for SandboxConfig {
             .field("task_delay", task_delay)
             .field("starves_at", starves_at)
             .field("seed", seed)
+            .field("version", version)
+            .field("replication", replication)
             .finish()
     }
 }

@@ -69,8 +69,7 @@ async fn run(
 
 /// ThemisDB's routes behind the gate, and the control routes beside it.
 fn router(shared: &Arc<Shared>) -> Router {
-    let themis = routes::themis()
-        .fallback(answer::not_found)
+    let themis = routes::themis(shared.config.version)
         .method_not_allowed_fallback(answer::not_found)
         .layer(middleware::from_fn_with_state(Arc::clone(shared), gate::pass));
     Router::new().merge(routes::control()).merge(themis).with_state(Arc::clone(shared))

@@ -66,7 +66,7 @@ impl Store {
     /// Stores one row that was `size_bytes` long, with its event.
     pub(super) fn put_row(&mut self, table: &str, key: &str, row: Map<String, Value>, size_bytes: u64) {
         self.tables.entry(table.to_owned()).or_default().put(key, row);
-        self.changefeed.append(size_bytes);
+        self.changefeed.append(format!("{table}:{key}"), size_bytes);
     }
 
     /// Creates an index that holds nothing yet; one that is there is left alone.

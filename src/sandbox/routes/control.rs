@@ -31,6 +31,7 @@ pub(super) async fn state(State(shared): State<Arc<Shared>>) -> Json<Value> {
         })
         .collect();
     Json(json!({
+        "version": shared.config.version,
         "store": {"open": store.is_open()},
         "tables": tables,
         "changefeed": {
@@ -44,6 +45,8 @@ pub(super) async fn state(State(shared): State<Arc<Shared>>) -> Json<Value> {
         "holds": shared.holds.count(),
         "requests": {"total": requests, "errors": errors, "in_flight": in_flight, "max_in_flight": max_in_flight},
         "work_in_progress": shared.work.count(),
+        "operations": shared.operations.count(),
+        "replication": *shared.replication.lock(),
     }))
 }
 
@@ -117,6 +120,6 @@ fn shown(request: &RecordedRequest) -> Value {
 }
 
 /// Without asking for a content type, so that a plain `curl -d` works.
-fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refusal> {
+pub(super) fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refusal> {
     serde_json::from_slice(body).map_err(|error| Refusal::bad_request(format!("Invalid JSON: {error}")))
 }

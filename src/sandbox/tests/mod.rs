@@ -9,6 +9,7 @@ mod listener;
 mod observe;
 mod soak;
 mod store;
+mod v2026;
 
 use std::future::{Future, pending};
 use std::time::Duration;
