@@ -23,9 +23,9 @@
 //! - Nothing waits by polling: holds, recorded requests and shutdown wake whoever waits for them.
 //! - After shutdown no connection and no task is left: waiting requests are hung up on.
 //!
-//! What was measured stands in `routes/`, and the tests hold its shapes as snapshots. What a server of 2026 has beyond that was
-//! read in its sources and not measured; it stands apart in `routes/v2026/`, and only [`SandboxVersion::V2026`] serves it. No other
-//! guess belongs here, and nothing of the service itself may be imported, except the names of the task types.
+//! What was measured stands in `routes/`, and snapshot tests hold it against the measured shapes. What a server of 2026 has beyond
+//! that was read in its sources and not measured; it stands apart in `routes/v2026/`, and only [`SandboxVersion::V2026`] serves it.
+//! No other guess belongs here, and nothing of the service itself may be imported, except the names of the task types.
 
 mod answer;
 mod arrivals;

@@ -7,6 +7,7 @@ mod index;
 mod lifecycle;
 mod listener;
 mod observe;
+mod shapes;
 mod soak;
 mod store;
 mod v2026;
