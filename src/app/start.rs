@@ -126,6 +126,8 @@ pub(super) fn target_settings(name: &str, target: &TargetConfig) -> TargetSettin
         token_file: target.token_file.clone(),
         connect_timeout: target.connect_timeout,
         requests_per_minute: target.requests_per_minute,
+        tls: target.tls.clone(),
+        preflight: target.preflight.clone(),
     }
 }
 
