@@ -50,7 +50,7 @@ pub async fn start(config: Config, adapters: Adapters, listener: TcpListener) ->
         max_schedules: config.orchestrator.max_schedules,
         job_retention: time_delta(config.orchestrator.job_retention),
         misfire_grace: time_delta(config.orchestrator.misfire_grace),
-        queue_timeout: TimeDelta::hours(1),
+        queue_timeout: time_delta(config.orchestrator.queue_timeout),
         catalog: Arc::clone(&catalog),
     };
     let bundles = bundles::inputs(&config.orchestrator.bundles, &catalog, clock.now())
@@ -127,6 +127,8 @@ pub(super) fn target_settings(name: &str, target: &TargetConfig) -> TargetSettin
         token_file: target.token_file.clone(),
         connect_timeout: target.connect_timeout,
         requests_per_minute: target.requests_per_minute,
+        tls: target.tls.clone(),
+        preflight: target.preflight.clone(),
     }
 }
 

@@ -104,37 +104,47 @@ fn merge_at(base: &mut Node, over: Node, path: &mut Vec<String>) {
     }
 }
 
+/// True for a recipe's path; a pre-flight check that is written as a single table is one, too.
 fn is_recipe(path: &[String]) -> bool {
     match path {
         [section, _] => section == "endpoints" || section == "custom_endpoints",
-        [section, _, inner, _] => section == "targets" && inner == "endpoints",
+        [section, _, inner] => section == "targets" && inner == "preflight",
+        [section, _, inner, _] => match section.as_str() {
+            "targets" => inner == "endpoints",
+            "profiles" => inner == "endpoints" || inner == "custom_endpoints",
+            _ => false,
+        },
         _ => false,
     }
 }
 
-/// Writes the names of task types in upper case, so that layers which spell them differently mean the same recipe.
+/// Tables whose keys are task types, within each table of a section.
+const KEYED_BY_TYPE: [(&str, &str); 3] = [("targets", "endpoints"), ("targets", "parameters"), ("profiles", "endpoints")];
+
+/// Writes the names of task types in upper case, so that layers which spell them differently mean the same.
 pub(super) fn spell_task_types(root: &mut Node, notes: &Notes) {
     let Value::Table(sections) = &mut root.value else { return };
     if let Some(endpoints) = sections.get_mut("endpoints") {
         spell(endpoints, "endpoints", notes);
     }
-    if let Some(Node { value: Value::Table(targets), .. }) = sections.get_mut("targets") {
-        for (name, target) in targets {
-            if let Value::Table(keys) = &mut target.value
-                && let Some(endpoints) = keys.get_mut("endpoints")
+    for (section, inner) in KEYED_BY_TYPE {
+        let Some(Node { value: Value::Table(tables), .. }) = sections.get_mut(section) else { continue };
+        for (name, table) in tables {
+            if let Value::Table(keys) = &mut table.value
+                && let Some(by_type) = keys.get_mut(inner)
             {
-                spell(endpoints, &format!("targets.{name}.endpoints"), notes);
+                spell(by_type, &format!("{section}.{name}.{inner}"), notes);
             }
         }
     }
 }
 
-fn spell(endpoints: &mut Node, path: &str, notes: &Notes) {
-    let Value::Table(recipes) = &mut endpoints.value else { return };
-    for (key, recipe) in std::mem::take(recipes) {
+fn spell(by_type: &mut Node, path: &str, notes: &Notes) {
+    let Value::Table(members) = &mut by_type.value else { return };
+    for (key, member) in std::mem::take(members) {
         let name = TaskType::parse(&key).map_or(key, |task_type| task_type.as_str().to_owned());
-        let source = Arc::clone(&recipe.source);
-        if recipes.insert(name.clone(), recipe).is_some() {
+        let source = Arc::clone(&member.source);
+        if members.insert(name.clone(), member).is_some() {
             notes.add(format!("{path}.{name}"), "is given twice, in different letter case", &source);
         }
     }

@@ -7,7 +7,7 @@ use super::layer::{Node, merge, parse_file};
 use super::mistake::{Notes, Source};
 use super::section::Section;
 use super::{Config, ConfigMistakes, DEFAULT_TOML, Mode, SANDBOX_TOML};
-use super::{auth, environment, orchestrator, recipe, server, targets};
+use super::{auth, catalog, environment, groups, orchestrator, profiles, recipe, server, targets};
 
 /// Reads the configuration: the defaults, `files` in their order, and the variables of `environment` that begin with
 /// [`super::ENVIRONMENT_PREFIX`]; the others are ignored.
@@ -66,9 +66,13 @@ fn read(root: &Node, mode: Mode, notes: &Notes) -> Option<Config> {
     let orchestrator = root.section("orchestrator").and_then(orchestrator::orchestrator);
     // `default` is always among them: the default file has it, and layers cannot take a table away.
     let target_names = root.names("targets");
-    let entries = targets::targets(root.named("targets"));
-    let endpoints = recipe::endpoints(root.named("endpoints"));
-    let custom = recipe::custom_endpoints(root.named("custom_endpoints"));
+    let shared = catalog::Shared {
+        endpoints: recipe::endpoints(root.named("endpoints")),
+        custom: recipe::custom_endpoints(root.named("custom_endpoints")),
+        profiles: profiles::profiles(root.named("profiles")),
+    };
+    let entries = targets::targets(root.named("targets"), &shared.profiles);
+    let groups = root.section("target_groups").map(|section| groups::groups(&section, |name| target_names.contains(&name)));
     let probes = orchestrator::probes(root.named("probes"), |name| target_names.contains(&name));
     let audit = root.section("audit").and_then(server::audit);
     let telemetry = root.section("telemetry").and_then(server::telemetry);
@@ -80,7 +84,7 @@ fn read(root: &Node, mode: Mode, notes: &Notes) -> Option<Config> {
         root.mistake("metrics", "listen is the same address as server.listen; leave it empty to serve /metrics there");
     }
     root.finish();
-    let catalog = targets::catalog(&entries, &endpoints, &custom);
+    let catalog = catalog::catalog(&entries, &shared, groups.unwrap_or_default());
     Some(Config {
         server: server?,
         auth: auth?,

@@ -15,19 +15,25 @@
 //! uses, and anything that a request could change.
 
 mod auth;
+mod catalog;
 mod environment;
+mod groups;
 mod layer;
 mod load;
 mod mistake;
 mod orchestrator;
+mod preflight;
+mod profiles;
 mod recipe;
 mod recipe_rules;
 mod section;
 mod server;
 mod summary;
 mod targets;
+mod task_parameters;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod values;
 
 use std::collections::BTreeMap;
@@ -39,8 +45,10 @@ pub(crate) use environment::key_of;
 pub use load::load;
 pub use mistake::{ConfigMistake, ConfigMistakes, Source};
 pub use orchestrator::{OrchestratorConfig, ProbeConfig, ProbeKind};
+pub use preflight::{Expected, MetricRule, PreflightCheck};
 pub use server::{AuditConfig, LogFormat, MetricsConfig, ServerConfig, StorageConfig, StorageUrl, TelemetryConfig};
 pub use targets::TargetConfig;
+pub use tls::TlsConfig;
 
 use crate::domain::catalog::Catalog;
 
@@ -78,7 +86,8 @@ pub struct Config {
     pub orchestrator: OrchestratorConfig,
     /// The ThemisDB servers by name; `default` is among them.
     pub targets: BTreeMap<String, TargetConfig>,
-    /// The recipes of each target: `[endpoints]`, `[targets.NAME.endpoints]` and `[custom_endpoints]` together.
+    /// What the rules know of each target: its recipes out of `[endpoints]`, `[custom_endpoints]`, its profile and its own; its
+    /// default parameters; when it is left alone; and the groups of targets.
     pub catalog: Catalog,
     /// Health checks by the name of the module that they speak for.
     pub probes: BTreeMap<String, ProbeConfig>,

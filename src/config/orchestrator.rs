@@ -24,6 +24,9 @@ pub struct OrchestratorConfig {
     pub job_retention: Duration,
     /// How old a missed fire may be to be caught up although its window is closed.
     pub misfire_grace: Duration,
+    /// How long a job waits for a target that does not answer, or whose pre-flight check says not now, when no window ends the wait
+    /// sooner.
+    pub queue_timeout: Duration,
     /// Names out of [`BUNDLE_NAMES`] to install at the first start, each once.
     pub bundles: Vec<String>,
 }
@@ -59,6 +62,7 @@ pub(super) fn orchestrator(mut section: Section<'_>) -> Option<OrchestratorConfi
     let max_schedules = section.required("max_schedules", integer(1..=1_000_000));
     let job_retention = section.required("job_retention", duration(Duration::from_secs(1)..=365 * DAY));
     let misfire_grace = section.required("misfire_grace", duration(Duration::ZERO..=365 * DAY));
+    let queue_timeout = section.required("queue_timeout", duration(Duration::from_secs(1)..=365 * DAY));
     let bundles = section.required("bundles", strings);
     let bundles: Option<Vec<String>> = bundles.map(|bundles| bundles.iter().map(|name| name.to_ascii_lowercase()).collect());
     for (index, name) in bundles.iter().flatten().enumerate() {
@@ -74,6 +78,7 @@ pub(super) fn orchestrator(mut section: Section<'_>) -> Option<OrchestratorConfi
         max_schedules: max_schedules?,
         job_retention: job_retention?,
         misfire_grace: misfire_grace?,
+        queue_timeout: queue_timeout?,
         bundles: bundles?,
     })
 }

@@ -22,6 +22,7 @@ pub(super) enum Endpoint {
 }
 
 pub(super) type Endpoints = BTreeMap<TaskType, Endpoint>;
+pub(super) type CustomEndpoints = BTreeMap<String, Endpoint>;
 
 /// Places that the service fills, so that no parameter is required for them.
 const BUILT_IN: [&str; 2] = ["job_id", "task_name"];
@@ -45,19 +46,17 @@ pub(super) fn endpoints(sections: Vec<(&str, Section<'_>)>) -> Endpoints {
     found
 }
 
-/// Reads the custom endpoints; those that are disabled are left out.
-pub(super) fn custom_endpoints(sections: Vec<(&str, Section<'_>)>) -> BTreeMap<String, Arc<Recipe>> {
-    let mut found = BTreeMap::new();
+/// Reads the custom endpoints.
+pub(super) fn custom_endpoints(sections: Vec<(&str, Section<'_>)>) -> CustomEndpoints {
+    let mut found = CustomEndpoints::new();
     for (name, section) in sections {
         check_name(name, &section);
-        if let Some(Endpoint::Recipe(recipe)) = endpoint(section) {
-            found.insert(name.to_owned(), recipe);
-        }
+        found.extend(endpoint(section).map(|endpoint| (name.to_owned(), endpoint)));
     }
     found
 }
 
-fn unknown_type(name: &str) -> String {
+pub(super) fn unknown_type(name: &str) -> String {
     let hint = super::mistake::closest(&name.to_ascii_uppercase(), TaskType::ALL.map(TaskType::as_str));
     format!("is not a task type{}", hint.map_or(String::new(), |word| format!("; did you mean {word}?")))
 }

@@ -87,6 +87,11 @@ impl<'a> Section<'a> {
             .collect()
     }
 
+    /// The members of a table whose keys are names, those with an empty string left out: that is how a layer takes one back.
+    pub(super) fn members(&self) -> impl Iterator<Item = (&'a str, &'a Node)> + use<'a> {
+        self.members.iter().map(|(name, node)| (name.as_str(), node)).filter(|(_, node)| !is_blank(node))
+    }
+
     /// The names in a table of tables, those of unreadable ones included.
     pub(super) fn names(&mut self, key: &'static str) -> Vec<&'a str> {
         match self.node(key).map(|node| &node.value) {

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::{Config, ProbeKind};
+use super::{Config, ProbeKind, TargetConfig, TlsConfig};
+use crate::domain::catalog::BreakerRule;
 use crate::domain::task::TaskType;
 
 /// Displays a [`Config`] in a few lines.
@@ -29,9 +30,12 @@ impl fmt::Display for Summary<'_> {
             let count = TaskType::ALL.iter().filter(|task_type| with_endpoint(task_type)).count();
             writeln!(
                 formatter,
-                "target    {name} at {}, endpoints for {count} of {} task types",
+                "target    {name} at {}, endpoints for {count} of {} task types, profile {}{}{}",
                 target.base_url,
-                TaskType::ALL.len()
+                TaskType::ALL.len(),
+                target.profile,
+                security(target),
+                protection(config, name),
             )?;
         }
         for (name, probe) in &config.probes {
@@ -42,6 +46,30 @@ impl fmt::Display for Summary<'_> {
             writeln!(formatter, "probe     {name} of {what} every {}", humantime::format_duration(probe.interval))?;
         }
         write!(formatter, "bundles   {}", or_none(&config.orchestrator.bundles))
+    }
+}
+
+/// What differs from a usual connection; the names of files and keys are nobody's business here.
+fn security(target: &TargetConfig) -> String {
+    let TlsConfig { ca_pem, client_pem, server_name, insecure_skip_verify } = &target.tls;
+    let words = [
+        ca_pem.as_ref().map(|_| ", own CA".to_owned()),
+        client_pem.as_ref().map(|_| ", client certificate".to_owned()),
+        server_name.as_ref().map(|name| format!(", as {name}")),
+        insecure_skip_verify.then(|| ", CERTIFICATE NOT VERIFIED".to_owned()),
+    ];
+    words.into_iter().flatten().collect()
+}
+
+/// When the target is left alone.
+fn protection(config: &Config, name: &str) -> String {
+    let Some(target) = config.catalog.target(name) else { return String::new() };
+    let BreakerRule { failures, cooldown } = target.breaker;
+    let breaker = format!(", left alone for {} after {failures} failures", humantime::format_duration(cooldown));
+    match config.targets.get(name).map_or(0, |found| found.preflight.len()) {
+        0 => breaker,
+        1 => format!("{breaker}, 1 pre-flight check"),
+        count => format!("{breaker}, {count} pre-flight checks"),
     }
 }
 

@@ -1,21 +1,23 @@
-//! `[targets.NAME]`, and the catalog: which recipe each target has for each task type.
+//! `[targets.NAME]`.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
 use url::Url;
 
-use super::MINUTE;
 use super::layer::Node;
-use super::recipe::{self, Endpoint, Endpoints};
+use super::preflight::{PreflightCheck, preflight};
+use super::profiles::{DEFAULT_PROFILE, Profiles};
+use super::recipe::{self, Endpoints};
 use super::section::Section;
+use super::task_parameters::task_parameters;
+use super::tls::{TlsConfig, tls};
 use super::values::{duration, integer, string};
-use crate::domain::catalog::{Catalog, TargetCatalog};
-use crate::domain::recipe::Recipe;
-use crate::domain::task::TaskType;
+use super::{HOUR, MINUTE};
+use crate::domain::catalog::BreakerRule;
+use crate::domain::task::{Parameters, TaskType};
 
 /// `[targets.NAME]`: a ThemisDB server that the service may call.
 #[derive(Debug, Clone)]
@@ -33,20 +35,32 @@ pub struct TargetConfig {
     pub max_concurrent_jobs: usize,
     /// Most calls a minute.
     pub requests_per_minute: u32,
+    /// The set of recipes that it has, by name; it exists.
+    pub profile: String,
+    /// How its connections are secured.
+    pub tls: TlsConfig,
+    /// What has to hold before a job starts.
+    pub preflight: Vec<PreflightCheck>,
+    /// How long a job is put off when a check says not now.
+    pub preflight_interval: Duration,
 }
 
-/// A target and the recipes that only it has.
+/// A target, and what goes into the catalog: all of it can be read when the target as a whole cannot be used.
 pub(super) struct TargetEntry {
     pub(super) config: Option<TargetConfig>,
-    max_concurrent_jobs: usize,
-    endpoints: Endpoints,
+    pub(super) profile: String,
+    pub(super) max_concurrent_jobs: usize,
+    pub(super) breaker: BreakerRule,
+    pub(super) parameters: BTreeMap<TaskType, Parameters>,
+    pub(super) endpoints: Endpoints,
 }
 
-pub(super) fn targets(sections: Vec<(&str, Section<'_>)>) -> BTreeMap<String, TargetEntry> {
-    sections.into_iter().map(|(name, section)| (name.to_owned(), target(name, section))).collect()
+/// Reads all targets; `profiles` are those that there are.
+pub(super) fn targets(sections: Vec<(&str, Section<'_>)>, profiles: &Profiles) -> BTreeMap<String, TargetEntry> {
+    sections.into_iter().map(|(name, section)| (name.to_owned(), target(name, section, profiles))).collect()
 }
 
-fn target(name: &str, mut section: Section<'_>) -> TargetEntry {
+fn target(name: &str, mut section: Section<'_>, profiles: &Profiles) -> TargetEntry {
     check_name(name, &section);
     let base_url = section.required("base_url", base_url);
     let token_file = section.node("token_file").and_then(|node| string(node).ok()).map(PathBuf::from);
@@ -55,8 +69,15 @@ fn target(name: &str, mut section: Section<'_>) -> TargetEntry {
     let connect_timeout = section.or("connect_timeout", Duration::from_secs(5), duration(Duration::from_millis(1)..=5 * MINUTE));
     let max_concurrent_jobs = section.or("max_concurrent_jobs", 1, integer(1..=1024));
     let requests_per_minute = section.or("requests_per_minute", 90, integer(1..=100_000));
+    let profile = section.or("profile", DEFAULT_PROFILE.to_owned(), |node| known_profile(node, profiles));
+    let breaker = breaker(&mut section);
+    let tls = section.section("tls").map_or_else(|| Some(TlsConfig::default()), |inner| tls(inner, base_url.as_ref()));
+    let preflight = preflight(&mut section);
+    let preflight_interval = section.or("preflight_interval", Duration::from_secs(30), duration(Duration::from_secs(1)..=HOUR));
+    let parameters = section.section("parameters").map(|inner| task_parameters(&inner)).unwrap_or_default();
     let endpoints = recipe::endpoints(section.named("endpoints"));
     section.finish();
+    let name_of_profile = profile.clone().unwrap_or_default();
     let read = || {
         Some(TargetConfig {
             base_url: base_url?,
@@ -65,42 +86,56 @@ fn target(name: &str, mut section: Section<'_>) -> TargetEntry {
             connect_timeout: connect_timeout?,
             max_concurrent_jobs: max_concurrent_jobs?,
             requests_per_minute: requests_per_minute?,
+            profile: profile?,
+            tls: tls?,
+            preflight: preflight?,
+            preflight_interval: preflight_interval?,
         })
     };
-    TargetEntry { max_concurrent_jobs: max_concurrent_jobs.unwrap_or(1), config: read(), endpoints }
+    TargetEntry {
+        profile: name_of_profile,
+        max_concurrent_jobs: max_concurrent_jobs.unwrap_or(1),
+        breaker,
+        parameters,
+        config: read(),
+        endpoints,
+    }
 }
 
-/// Lays each target's own recipes over those for all.
-pub(super) fn catalog(
-    targets: &BTreeMap<String, TargetEntry>,
-    shared: &Endpoints,
-    custom: &BTreeMap<String, Arc<Recipe>>,
-) -> Catalog {
-    let of = |entry: &TargetEntry| {
-        let mut recipes: BTreeMap<TaskType, Arc<Recipe>> = BTreeMap::new();
-        for (task_type, endpoint) in shared.iter().chain(&entry.endpoints) {
-            match endpoint {
-                Endpoint::Recipe(recipe) => recipes.insert(*task_type, Arc::clone(recipe)),
-                Endpoint::Disabled => recipes.remove(task_type),
-            };
-        }
-        TargetCatalog {
-            recipes,
-            custom: custom.clone(),
-            max_concurrent_jobs: entry.max_concurrent_jobs,
-            ..TargetCatalog::default()
-        }
-    };
-    Catalog::new(targets.iter().map(|(name, entry)| (name.clone(), of(entry))).collect())
+/// The rule with what is given; what could not be read is noted, and then nobody gets to see the rule.
+fn breaker(section: &mut Section<'_>) -> BreakerRule {
+    let usual = BreakerRule::default();
+    let cooldowns = Duration::from_secs(1)..=BreakerRule::LONGEST_COOLDOWN;
+    BreakerRule {
+        failures: section.or("breaker_failures", usual.failures, integer(1..=1000)).unwrap_or(usual.failures),
+        cooldown: section.or("breaker_cooldown", usual.cooldown, duration(cooldowns)).unwrap_or(usual.cooldown),
+    }
 }
+
+fn known_profile(node: &Node, profiles: &Profiles) -> Result<String, String> {
+    let name = string(node)?;
+    if profiles.contains_key(&name) {
+        return Ok(name);
+    }
+    let known: Vec<&str> = profiles.keys().map(String::as_str).collect();
+    Err(format!("names \"{name}\", which is no profile: set [profiles.{name}], or take one of {}", known.join(", ")))
+}
+
+/// What is wrong with a name that is none.
+pub(super) const BAD_NAME: &str =
+    "has a name that is not made of a-z, 0-9, '_' and '-', beginning with a letter or digit, at most 64";
 
 /// Names stand in metrics labels, in variables of the environment and in messages: lower case, digits, `_` and `-`.
-pub(super) fn check_name(name: &str, section: &Section<'_>) {
+pub(super) fn is_name(name: &str) -> bool {
     let first = name.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
     let rest = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-'));
-    if !first || !rest || name.len() > 64 {
-        section
-            .table_mistake("has a name that is not made of a-z, 0-9, '_' and '-', beginning with a letter or digit, at most 64");
+    first && rest && name.len() <= 64
+}
+
+/// Notes a name that is none.
+pub(super) fn check_name(name: &str, section: &Section<'_>) {
+    if !is_name(name) {
+        section.table_mistake(BAD_NAME);
     }
 }
 

@@ -24,8 +24,8 @@ pub(super) struct Answer {
 #[derive(Debug)]
 pub(super) enum AnswerBody {
     Json(Value),
-    /// Nothing, or something else.
-    NotJson,
+    /// Something else, perhaps nothing.
+    Other(Vec<u8>),
     /// More than [`LONGEST_BODY`].
     TooLong,
 }
@@ -35,7 +35,7 @@ impl Answer {
     pub(super) fn json(&self) -> Option<&Value> {
         match &self.body {
             AnswerBody::Json(value) => Some(value),
-            AnswerBody::NotJson | AnswerBody::TooLong => None,
+            AnswerBody::Other(_) | AnswerBody::TooLong => None,
         }
     }
 
@@ -59,7 +59,10 @@ pub(super) async fn read_body(response: &mut Response) -> Result<AnswerBody, req
         }
         bytes.extend_from_slice(&chunk);
     }
-    Ok(serde_json::from_slice(&bytes).map_or(AnswerBody::NotJson, AnswerBody::Json))
+    Ok(match serde_json::from_slice(&bytes) {
+        Ok(value) => AnswerBody::Json(value),
+        Err(_) => AnswerBody::Other(bytes),
+    })
 }
 
 /// Puts an answer together.

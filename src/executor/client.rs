@@ -3,9 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use reqwest::Client;
+use reqwest::header::{HOST, HeaderValue};
+use reqwest::{Client, Method, Request};
 use secrecy::SecretString;
 use url::{Position, Url};
+
+use super::tls::secured;
+use crate::config::{PreflightCheck, TlsConfig};
 
 /// How long a connection may take to stand where nothing else is said.
 pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -32,6 +36,10 @@ pub struct TargetSettings {
     pub connect_timeout: Duration,
     /// Most calls in any minute, health probes not counted; at least 1.
     pub requests_per_minute: u32,
+    /// How connections are secured, if they are.
+    pub tls: TlsConfig,
+    /// What has to hold before a job starts.
+    pub preflight: Vec<PreflightCheck>,
 }
 
 impl TargetSettings {
@@ -44,6 +52,8 @@ impl TargetSettings {
             token_file: None,
             connect_timeout: DEFAULT_CONNECT_TIMEOUT,
             requests_per_minute: DEFAULT_REQUESTS_PER_MINUTE,
+            tls: TlsConfig::default(),
+            preflight: Vec::new(),
         }
     }
 }
@@ -82,7 +92,12 @@ pub enum ExecutorError {
 
 /// A server to which paths can be added.
 pub(super) struct BaseUrl {
+    /// Scheme, host and port as they are configured.
     origin: String,
+    /// The same, by the name that the server's certificate has to be for.
+    connect_origin: String,
+    /// The configured host, where the name is another one.
+    host: Option<HeaderValue>,
     prefix: String,
 }
 
@@ -94,7 +109,21 @@ impl BaseUrl {
         if !plain || !bare {
             return Err(ExecutorError::Url { owner: owner.to_owned() });
         }
-        Ok(Self { origin: url[..Position::BeforePath].to_owned(), prefix: url.path().trim_end_matches('/').to_owned() })
+        let origin = url[..Position::BeforePath].to_owned();
+        let prefix = url.path().trim_end_matches('/').to_owned();
+        Ok(Self { connect_origin: origin.clone(), origin, host: None, prefix })
+    }
+
+    /// The same server, connected to and verified by another name; its addresses are still those of its own (see `tls`), and it is
+    /// still told its own in `Host`.
+    pub(super) fn under_name(self, name: Option<&str>, owner: &str) -> Result<Self, ExecutorError> {
+        let Some(name) = name else { return Ok(self) };
+        let unfit = || ExecutorError::Url { owner: owner.to_owned() };
+        let mut url = Url::parse(&self.origin).map_err(|_| unfit())?;
+        let host = HeaderValue::from_str(&url[Position::BeforeHost..Position::AfterPort]).map_err(|_| unfit())?;
+        url.set_host(Some(name)).map_err(|_| unfit())?;
+        let connect_origin = url[..Position::BeforePath].to_owned();
+        Ok(Self { connect_origin, host: Some(host), ..self })
     }
 
     /// Scheme, host and port, for messages.
@@ -104,15 +133,24 @@ impl BaseUrl {
 
     /// The URL of a path that begins with `/`, or `None` when it would not be sent letter by letter: a URL parser resolves `%2e%2e`
     /// as it does `..`, and then the call would go to another place than the recipe was checked for.
-    pub(super) fn join(&self, path: &str) -> Option<Url> {
+    fn join(&self, path: &str) -> Option<Url> {
         let path = format!("{}{path}", self.prefix);
-        let url = Url::parse(&format!("{}{path}", self.origin)).ok()?;
+        let url = Url::parse(&format!("{}{path}", self.connect_origin)).ok()?;
         (url[Position::BeforePath..] == path).then_some(url)
+    }
+
+    /// A request for a path that begins with `/`; `None` as for [`BaseUrl::join`].
+    pub(super) fn request(&self, method: Method, path: &str) -> Option<Request> {
+        let mut request = Request::new(method, self.join(path)?);
+        if let Some(host) = &self.host {
+            request.headers_mut().insert(HOST, host.clone());
+        }
+        Some(request)
     }
 }
 
 /// A client that goes to the given server and nowhere else.
-pub(super) fn client(base: &Url, connect_timeout: Duration, owner: &str) -> Result<Client, ExecutorError> {
+pub(super) fn client(base: &Url, connect_timeout: Duration, tls: &TlsConfig, owner: &str) -> Result<Client, ExecutorError> {
     let builder = Client::builder()
         .user_agent(concat!("themis-maintenance/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
@@ -122,9 +160,8 @@ pub(super) fn client(base: &Url, connect_timeout: Duration, owner: &str) -> Resu
         .http1_only()
         .connect_timeout(connect_timeout)
         .pool_idle_timeout(POOL_IDLE_TIMEOUT);
-    // Without TLS no certificates are needed: a container without a CA bundle can still call plain HTTP.
-    let builder = if base.scheme() == "http" { builder.tls_certs_only(std::iter::empty()) } else { builder };
-    builder.build().map_err(|source| ExecutorError::Client { owner: owner.to_owned(), source })
+    let built = secured(builder, base, tls).and_then(reqwest::ClientBuilder::build);
+    built.map_err(|source| ExecutorError::Client { owner: owner.to_owned(), source })
 }
 
 #[cfg(test)]

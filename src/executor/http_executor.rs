@@ -14,7 +14,7 @@ use super::target::Target;
 use crate::domain::catalog::{Catalog, MissingRecipe};
 use crate::domain::job::Outcome;
 use crate::domain::ports::SentSignal;
-use crate::domain::ports::{AttemptReport, AttemptTrace, TaskCall, TaskExecutor};
+use crate::domain::ports::{AttemptReport, AttemptTrace, TargetAnswer, TaskCall, TaskExecutor};
 use crate::domain::recipe::{Recipe, SuccessRule};
 
 /// How long asking a target to stop may take, the rate limiter included: somebody waits for it, perhaps a shutdown.
@@ -90,6 +90,13 @@ impl TaskExecutor for HttpExecutor {
                 tracing::info!(%job_id, task, call = label(&rendered), status = answer.status, "asked the target to stop")
             }
             Err(failure) => tracing::warn!(%job_id, task, reason = %failure.message, "asking the target to stop failed"),
+        }
+    }
+    async fn ask(&self, target: &str) -> TargetAnswer {
+        match self.targets.get(target) {
+            Some(target) => target.ask().await,
+            // Its jobs start and fail with a message that says which key to set.
+            None => TargetAnswer::Ready,
         }
     }
 }

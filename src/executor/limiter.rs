@@ -1,4 +1,4 @@
-//! The rate limit towards one target.
+//! The rate limit towards one target, and the rest that the target asks for.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -9,33 +9,54 @@ use governor::nanos::Nanos;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use tokio::sync::Mutex;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::clocks;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Lets calls pass, so many in any minute, first come first served.
+/// The longest rest, whatever a target asks for: one that names tomorrow would hold every job that runs on it.
+pub(super) const LONGEST_PAUSE: Duration = MINUTE;
+
+/// Lets calls pass, so many in any minute, first come first served, and none while the target rests.
 pub(super) struct RequestLimiter {
     limiter: RateLimiter<NotKeyed, InMemoryState, RuntimeClock, NoOpMiddleware<Nanos>>,
     clock: RuntimeClock,
     /// Held by the one that waits for the next cell; the lock is fair, so the others come in their order.
     turn: Mutex<()>,
+    /// Nothing passes before this moment. Of several that were asked for the latest counts.
+    paused_until: parking_lot::Mutex<Instant>,
 }
 
 impl RequestLimiter {
     pub(super) fn new(requests_per_minute: NonZeroU32) -> Self {
         let clock = RuntimeClock { start: clocks::instant() };
         let limiter = RateLimiter::direct_with_clock(quota(requests_per_minute), clock);
-        Self { limiter, clock, turn: Mutex::default() }
+        Self { limiter, clock, turn: Mutex::default(), paused_until: parking_lot::Mutex::new(clock.start) }
     }
 
     /// Returns when the next call may be made. Dropping the future gives the place up.
     pub(super) async fn ready(&self) {
         let _turn = self.turn.lock().await;
-        while let Err(not_yet) = self.limiter.check() {
-            tokio::time::sleep(not_yet.wait_time_from(self.clock.now())).await;
+        loop {
+            // Looked at anew after every wait: a call that is under way may be refused meanwhile.
+            let paused_until = *self.paused_until.lock();
+            if paused_until > clocks::instant() {
+                sleep_until(paused_until).await;
+                continue;
+            }
+            match self.limiter.check() {
+                Ok(()) => return,
+                Err(not_yet) => sleep(not_yet.wait_time_from(self.clock.now())).await,
+            }
         }
+    }
+
+    /// Lets nothing pass for so long, at most [`LONGEST_PAUSE`]. Those that wait keep their order.
+    pub(super) fn pause(&self, pause: Duration) {
+        let until = clocks::instant() + pause.min(LONGEST_PAUSE);
+        let mut paused_until = self.paused_until.lock();
+        *paused_until = until.max(*paused_until);
     }
 }
 
@@ -118,5 +139,44 @@ mod tests {
             limiter.ready().await;
         }
         assert!(start.elapsed() >= MINUTE, "{:?}", start.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_passes_while_the_target_rests() {
+        let limiter = RequestLimiter::new(NonZeroU32::new(1_000_000).expect("not zero"));
+        let start = clocks::instant();
+        limiter.pause(Duration::from_secs(7));
+        // Of two the longer counts, whatever their order.
+        limiter.pause(Duration::from_secs(3));
+        limiter.ready().await;
+        assert_eq!(start.elapsed().as_secs(), 7);
+        limiter.pause(Duration::ZERO);
+        limiter.ready().await;
+        assert_eq!(start.elapsed().as_secs(), 7);
+        limiter.pause(Duration::from_secs(86_400));
+        limiter.ready().await;
+        assert_eq!(start.elapsed().as_secs(), 67, "no rest is longer than a minute");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_rest_holds_those_that_wait_already_and_keeps_their_order() {
+        let limiter = RequestLimiter::new(NonZeroU32::new(1).expect("not zero"));
+        limiter.ready().await;
+        let start = clocks::instant();
+        let passed = parking_lot::Mutex::new(Vec::new());
+        let pass = |name: &'static str| {
+            let (limiter, passed) = (&limiter, &passed);
+            async move {
+                limiter.ready().await;
+                passed.lock().push((name, start.elapsed().as_secs()));
+            }
+        };
+        let pause = async {
+            // In the middle of the first one's wait for its cell, which comes after 60 s.
+            sleep(Duration::from_secs(30)).await;
+            limiter.pause(Duration::from_secs(50));
+        };
+        tokio::join!(biased; pass("first"), pass("second"), pause);
+        assert_eq!(*passed.lock(), [("first", 80), ("second", 140)]);
     }
 }

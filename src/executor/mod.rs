@@ -9,7 +9,9 @@
 //!   and the URL that is sent is the base URL and the rendered path, letter by letter.
 //! - One attempt sends its main call at most once. Whether it left is known from the request's body (`body`), not guessed from
 //!   the kind of error: what did not leave is `TRANSIENT`, what left without a complete answer is `UNKNOWN`.
-//! - All calls of an attempt pass the target's rate limiter (`limiter`).
+//! - All calls of an attempt, and the questions before a job, pass the target's rate limiter (`limiter`); after a 429 it lets none
+//!   pass for as long as the target asks.
+//! - A target is verified as its configuration says, probes and questions included (`tls`).
 //! - A token is read from its file, sent, and never shown.
 //!
 //! Must not be added here: retries of the main call (the orchestrator decides), knowledge of single endpoints, other clients.
@@ -24,11 +26,14 @@ mod http_executor;
 mod limiter;
 mod metrics;
 mod poll;
+mod preflight;
 mod probe;
+mod prometheus_text;
 mod retry_after;
 mod target;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod token;
 mod verify;
 

@@ -5,7 +5,7 @@
 
 use async_trait::async_trait;
 use reqwest::header::{ACCEPT, AUTHORIZATION};
-use reqwest::{Client, RequestBuilder};
+use reqwest::{Client, Method, RequestBuilder};
 use serde_json::Value;
 use url::{Position, Url};
 
@@ -14,6 +14,7 @@ use super::client::{BaseUrl, DEFAULT_CONNECT_TIMEOUT, ExecutorError, TargetSetti
 use super::clocks;
 use super::failure::root_cause;
 use super::token::TokenSource;
+use crate::config::TlsConfig;
 use crate::domain::fields::printable;
 use crate::domain::health::{HealthSignal, HealthStatus};
 use crate::domain::ports::HealthProbe;
@@ -22,8 +23,7 @@ use crate::domain::ports::HealthProbe;
 /// Conduct).
 pub struct ThemisDbProbe {
     client: Client,
-    stats: Url,
-    origin: String,
+    base: BaseUrl,
     token: Option<TokenSource>,
 }
 
@@ -34,12 +34,10 @@ impl ThemisDbProbe {
     /// When the target cannot be called at all.
     pub fn new(settings: TargetSettings) -> Result<Self, ExecutorError> {
         let owner = format!("probe of target '{}'", settings.name);
-        let base = BaseUrl::new(&settings.base_url, &owner)?;
-        let stats = base.join("/stats").ok_or(ExecutorError::Url { owner: owner.clone() })?;
+        let base = BaseUrl::new(&settings.base_url, &owner)?.under_name(settings.tls.server_name.as_deref(), &owner)?;
         Ok(Self {
-            client: client(&settings.base_url, settings.connect_timeout, &owner)?,
-            stats,
-            origin: base.origin().to_owned(),
+            client: client(&settings.base_url, settings.connect_timeout, &settings.tls, &owner)?,
+            base,
             token: TokenSource::new(settings.token, settings.token_file),
         })
     }
@@ -48,7 +46,13 @@ impl ThemisDbProbe {
 #[async_trait]
 impl HealthProbe for ThemisDbProbe {
     async fn check(&self) -> HealthSignal {
-        let mut request = self.client.get(self.stats.clone()).header(ACCEPT, "application/json");
+        let Some(request) = self.base.request(Method::GET, "/stats") else {
+            return HealthSignal::new(
+                HealthStatus::Unhealthy,
+                format!("{} has no path /stats that can be asked", self.base.origin()),
+            );
+        };
+        let mut request = RequestBuilder::from_parts(self.client.clone(), request).header(ACCEPT, "application/json");
         let mut token_error = None;
         if let Some(token) = &self.token {
             match token.authorization().await {
@@ -59,7 +63,9 @@ impl HealthProbe for ThemisDbProbe {
         }
         let (answer, latency_ms) = match ask(request).await {
             Ok(found) => found,
-            Err(why) => return HealthSignal::new(HealthStatus::Unhealthy, format!("{} is not reachable ({why})", self.origin)),
+            Err(why) => {
+                return HealthSignal::new(HealthStatus::Unhealthy, format!("{} is not reachable ({why})", self.base.origin()));
+            }
         };
         let signal = token_error.map_or_else(
             || judge(&answer, self.token.is_some()),
@@ -118,7 +124,7 @@ impl HttpProbe {
         let mut base = url.clone();
         base.set_query(None);
         BaseUrl::new(&base, owner)?;
-        Ok(Self { client: client(&url, DEFAULT_CONNECT_TIMEOUT, owner)?, url })
+        Ok(Self { client: client(&url, DEFAULT_CONNECT_TIMEOUT, &TlsConfig::default(), owner)?, url })
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Client, Request, Response};
+use reqwest::{Client, Request};
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::{Answer, AnswerBody, answer, read_body};
@@ -15,7 +15,9 @@ use super::clocks;
 use super::failure::{Failure, judge, label, root_cause};
 use super::limiter::RequestLimiter;
 use super::metrics::RequestMetrics;
+use super::tls::refused_in_handshake;
 use super::token::TokenSource;
+use crate::config::PreflightCheck;
 use crate::domain::job::Outcome;
 use crate::domain::ports::SentSignal;
 use crate::domain::recipe::{Method, RenderedCall, SuccessRule};
@@ -23,26 +25,62 @@ use crate::domain::recipe::{Method, RenderedCall, SuccessRule};
 /// How long the body of a refusal may take. Its status has decided already; the body only adds words.
 const REFUSAL_BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long a target is left alone that refuses a call with 429 and does not say for how long. ThemisDB says 1 s.
+const USUAL_PAUSE: Duration = Duration::from_secs(1);
+
 /// A server that is called.
 pub(super) struct Target {
     name: String,
-    base: BaseUrl,
+    pub(super) base: BaseUrl,
     client: Client,
     token: Option<TokenSource>,
+    pub(super) preflight: Vec<PreflightCheck>,
     pub(super) limiter: RequestLimiter,
     metrics: Arc<dyn RequestMetrics>,
 }
 
+/// Why a call has no whole answer.
+pub(super) enum NoAnswer {
+    /// It could not be made: the fault is here.
+    NotMade(String),
+    /// The rate limiter did not let it pass in time. Only for those that pass the limiter within a deadline.
+    HeldBack,
+    /// Nothing of it was carried out.
+    NoConnection(String),
+    /// It left, and nothing came back.
+    Lost(String),
+    /// The answer of this status ended too early.
+    BrokenOff(u16, String),
+}
+
+impl NoAnswer {
+    /// What it means for work that was asked for; `None` for a call that was never made.
+    fn outcome(&self) -> Option<Outcome> {
+        match self {
+            Self::NotMade(_) | Self::HeldBack => None,
+            Self::NoConnection(_) => Some(Outcome::Transient),
+            Self::Lost(_) | Self::BrokenOff(..) => Some(Outcome::Unknown),
+        }
+    }
+}
+
 impl Target {
     pub(super) fn new(settings: TargetSettings, metrics: Arc<dyn RequestMetrics>) -> Result<Self, ExecutorError> {
-        let TargetSettings { name, base_url, token, token_file, connect_timeout, requests_per_minute } = settings;
+        let TargetSettings { name, base_url, token, token_file, connect_timeout, requests_per_minute, tls, preflight } = settings;
         let owner = format!("target '{name}'");
         let requests_per_minute =
             NonZeroU32::new(requests_per_minute).ok_or_else(|| ExecutorError::NoRequests { target: name.clone() })?;
+        if tls.insecure_skip_verify {
+            tracing::warn!(
+                target = name,
+                "the certificate of this target is not verified: anybody on the way can read its token and answer in its place"
+            );
+        }
         Ok(Self {
-            base: BaseUrl::new(&base_url, &owner)?,
-            client: client(&base_url, connect_timeout, &owner)?,
+            base: BaseUrl::new(&base_url, &owner)?.under_name(tls.server_name.as_deref(), &owner)?,
+            client: client(&base_url, connect_timeout, &tls, &owner)?,
             token: TokenSource::new(token, token_file),
+            preflight,
             limiter: RequestLimiter::new(requests_per_minute),
             metrics,
             name,
@@ -63,22 +101,50 @@ impl Target {
         sent: &SentSignal,
     ) -> Result<Answer, Failure> {
         let label = label(call);
-        let request = self.request(call, headers, sent).await.map_err(|why| Failure::permanent(format!("{label}: {why}")))?;
-        let judged = match self.exchange(request, rule, deadline, sent, &label).await {
-            Ok(answer) => judge(&answer, rule, &label).map(|()| answer),
-            Err(failure) => Err(failure),
-        };
-        let outcome = judged.as_ref().map_or_else(|failure| failure.outcome, |_| Outcome::Succeeded);
+        let answer = self.send(call, headers, rule, deadline, sent).await.map_err(|no_answer| {
+            self.count(Some(&no_answer));
+            self.failure(&label, no_answer)
+        })?;
+        let judged = judge(&answer, rule, &label);
+        let outcome = judged.as_ref().map_or_else(|failure| failure.outcome, |()| Outcome::Succeeded);
         self.metrics.target_request(&self.name, outcome);
-        judged
+        judged.map(|()| answer)
+    }
+
+    /// Sends one call and reads the answer; whole, if `rule` accepts its status. When the target refuses it for want of patience, no
+    /// call passes the limiter before the time it asks for is over.
+    ///
+    /// # Errors
+    /// When there is no whole answer.
+    pub(super) async fn send(
+        &self,
+        call: &RenderedCall,
+        headers: HeaderMap,
+        rule: &SuccessRule,
+        deadline: Instant,
+        sent: &SentSignal,
+    ) -> Result<Answer, NoAnswer> {
+        let request = self.request(call, headers, sent).await.map_err(NoAnswer::NotMade)?;
+        let answer = self.exchange(request, rule, deadline, sent).await?;
+        if answer.status == 429 {
+            self.limiter.pause(answer.retry_after.unwrap_or(USUAL_PAUSE));
+        }
+        Ok(answer)
+    }
+
+    /// Counts a call by whether there was an answer.
+    pub(super) fn count(&self, no_answer: Option<&NoAnswer>) {
+        if let Some(outcome) = no_answer.map_or(Some(Outcome::Succeeded), NoAnswer::outcome) {
+            self.metrics.target_request(&self.name, outcome);
+        }
     }
 
     /// The request, or why there is none; nothing was sent then.
     async fn request(&self, call: &RenderedCall, headers: HeaderMap, sent: &SentSignal) -> Result<Request, String> {
-        let url = self.base.join(&call.path).ok_or("the path would be changed on its way (it is not a normalised URL path)")?;
-        let mut request = Request::new(method(call.method), url);
-        *request.headers_mut() = headers;
-        request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
+        let request = self.base.request(method(call.method), &call.path);
+        let mut request = request.ok_or("the path would be changed on its way (it is not a normalised URL path)")?;
+        request.headers_mut().extend(headers);
+        request.headers_mut().entry(ACCEPT).or_insert(HeaderValue::from_static("application/json"));
         if let Some(token) = &self.token {
             let authorization = token.authorization().await.map_err(|error| error.to_string())?;
             request.headers_mut().insert(AUTHORIZATION, authorization);
@@ -106,41 +172,46 @@ impl Target {
         rule: &SuccessRule,
         deadline: Instant,
         sent: &SentSignal,
-        label: &str,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Answer, NoAnswer> {
+        const TIMEOUT: &str = "the timeout was reached";
+        let no_answer = |sent: bool, why: String| if sent { NoAnswer::Lost(why) } else { NoAnswer::NoConnection(why) };
         let mut response = match timeout_at(deadline, self.client.execute(request)).await {
             Ok(Ok(response)) => response,
-            Ok(Err(error)) => return Err(self.no_answer(label, sent, &root_cause(&error))),
-            Err(_) => return Err(self.no_answer(label, sent, "the timeout was reached")),
+            Ok(Err(error)) => return Err(no_answer(sent.is_set() && !refused_in_handshake(&error), root_cause(&error))),
+            Err(_) => return Err(no_answer(sent.is_set(), TIMEOUT.to_owned())),
         };
-        if !rule.accepts_status(response.status().as_u16()) {
+        let status = response.status().as_u16();
+        if !rule.accepts_status(status) {
             let soon = deadline.min(clocks::instant() + REFUSAL_BODY_TIMEOUT);
             let body = timeout_at(soon, read_body(&mut response)).await;
-            return Ok(answer(&response, body.ok().and_then(Result::ok).unwrap_or(AnswerBody::NotJson)));
+            return Ok(answer(&response, body.ok().and_then(Result::ok).unwrap_or(AnswerBody::Other(Vec::new()))));
         }
         match timeout_at(deadline, read_body(&mut response)).await {
             Ok(Ok(body)) => Ok(answer(&response, body)),
-            Ok(Err(error)) => Err(broken_off(label, &response, &root_cause(&error))),
-            Err(_) => Err(broken_off(label, &response, "the timeout was reached")),
+            Ok(Err(error)) => Err(NoAnswer::BrokenOff(status, root_cause(&error))),
+            Err(_) => Err(NoAnswer::BrokenOff(status, TIMEOUT.to_owned())),
         }
     }
 
-    fn no_answer(&self, label: &str, sent: &SentSignal, why: &str) -> Failure {
-        if sent.is_set() {
-            Failure::unknown(format!("{label} was sent, but no answer came ({why}); {CHECK}"))
-        } else {
-            Failure::transient(format!("{label}: no connection to {} ({why}); nothing was sent", self.base.origin()))
+    /// What it means for work that was asked for, in words that an operator can act on.
+    fn failure(&self, label: &str, no_answer: NoAnswer) -> Failure {
+        match no_answer {
+            NoAnswer::NotMade(why) => Failure::permanent(format!("{label}: {why}")),
+            NoAnswer::HeldBack => Failure::transient(format!("{label}: held back by the target's rate limit; nothing was sent")),
+            NoAnswer::NoConnection(why) => {
+                Failure::transient(format!("{label}: no connection to {} ({why}); nothing was sent", self.base.origin()))
+            }
+            NoAnswer::Lost(why) => Failure::unknown(format!("{label} was sent, but no answer came ({why}); {CHECK}")),
+            NoAnswer::BrokenOff(status, why) => {
+                Failure::unknown(format!("{label} answered {status}, but the answer broke off ({why}); {CHECK}"))
+                    .with_status(status)
+            }
         }
     }
 }
 
 /// What to do about a call that may have been carried out.
 const CHECK: &str = "the target may have done the work or may still be at it: check there before running it again";
-
-fn broken_off(label: &str, response: &Response, why: &str) -> Failure {
-    let status = response.status().as_u16();
-    Failure::unknown(format!("{label} answered {status}, but the answer broke off ({why}); {CHECK}")).with_status(status)
-}
 
 fn method(method: Method) -> reqwest::Method {
     match method {

@@ -29,6 +29,7 @@ fn the_defaults_are_those_of_the_contract() {
     assert_eq!(config.orchestrator.max_schedules, 65_536);
     assert_eq!(config.orchestrator.job_retention, Duration::from_secs(86_400));
     assert_eq!(config.orchestrator.misfire_grace, Duration::from_secs(60));
+    assert_eq!(config.orchestrator.queue_timeout, Duration::from_secs(3600));
     assert!(config.orchestrator.bundles.is_empty());
     assert_eq!(config.auth.leeway, Duration::from_secs(30));
     assert_eq!(config.auth.scope_claims, ["scope", "scp", "permissions", "roles"]);
@@ -50,6 +51,8 @@ fn a_target_of_ones_own_has_the_defaults_of_the_first() {
         assert_eq!(target.connect_timeout, Duration::from_secs(5));
         assert_eq!((target.max_concurrent_jobs, target.requests_per_minute), (1, 90));
         assert!(target.token.is_none() && target.token_file.is_none());
+        assert!(target.tls.is_default() && target.preflight.is_empty());
+        assert_eq!((target.profile.as_str(), target.preflight_interval), ("themisdb-2025", Duration::from_secs(30)));
     }
     assert_eq!(config.catalog.max_concurrent_jobs("eu"), 1);
     assert_eq!(config.catalog.coverage(TaskType::IndexRebuild).0, ["default", "eu"]);
@@ -65,7 +68,7 @@ fn the_default_file_shows_every_key() {
             "hs256_secret hs256_secret_file public_key_file jwks_url jwks_file algorithms issuer audience leeway scope_claims",
         ),
         ("storage", "url"),
-        ("orchestrator", "max_concurrent_jobs max_schedules job_retention misfire_grace bundles"),
+        ("orchestrator", "max_concurrent_jobs max_schedules job_retention misfire_grace queue_timeout bundles"),
         ("audit", "file"),
         ("telemetry", "log_format log_level"),
         ("metrics", "listen token token_file max_schedule_series"),
@@ -74,8 +77,14 @@ fn the_default_file_shows_every_key() {
         assert_eq!(shown, keys.split(' ').collect(), "{section}");
     }
     let target: BTreeSet<&str> = table["targets"]["default"].as_table().expect("a table").keys().map(String::as_str).collect();
-    let expected = "base_url token token_file connect_timeout max_concurrent_jobs requests_per_minute";
+    let expected = "base_url token token_file connect_timeout max_concurrent_jobs requests_per_minute profile breaker_failures \
+                    breaker_cooldown preflight_interval tls";
     assert_eq!(target, expected.split(' ').collect());
+    let tls = table["targets"]["default"]["tls"].as_table().expect("a table").keys().map(String::as_str);
+    assert_eq!(
+        tls.collect::<Vec<_>>(),
+        ["ca_file", "client_cert_file", "client_key_file", "insecure_skip_verify", "server_name"]
+    );
 }
 
 /// The types that have a recipe on the target `default`.
@@ -85,7 +94,7 @@ fn covered(catalog: &Catalog) -> Vec<&'static str> {
 }
 
 fn rendered(catalog: &Catalog, task_type: TaskType, parameters: Value) -> RenderedCall {
-    let recipe = find(&catalog, "default", &TaskSpec::plain(task_type)).expect("a recipe");
+    let recipe = find(catalog, "default", &TaskSpec::plain(task_type)).expect("a recipe");
     let parameters = parameters.as_object().cloned().expect("an object");
     let values = json!({"job_id": "j-1"}).as_object().cloned().expect("an object");
     assert_eq!(recipe.check_parameters(&parameters), Ok(()));

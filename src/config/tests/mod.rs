@@ -3,8 +3,11 @@
 mod auth;
 mod defaults;
 mod layers;
+mod preflight;
 mod recipes;
 mod sections;
+mod targets;
+mod tls;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -16,6 +16,7 @@ fn numbers_and_durations_have_ranges() {
         ("orchestrator.max_schedules = 1000001", "orchestrator.max_schedules must be from 1 to 1000000, not 1000001"),
         ("orchestrator.job_retention = '0s'", "orchestrator.job_retention must be from 1s"),
         ("orchestrator.misfire_grace = '2years'", "orchestrator.misfire_grace must be from 0s"),
+        ("orchestrator.queue_timeout = '1ms'", "orchestrator.queue_timeout must be from 1s"),
         ("targets.default.max_concurrent_jobs = 0", "targets.default.max_concurrent_jobs must be from 1 to 1024, not 0"),
         ("targets.default.requests_per_minute = 0", "targets.default.requests_per_minute must be from 1 to 100000, not 0"),
         ("targets.default.connect_timeout = '1h'", "targets.default.connect_timeout must be from 1ms to 5m, not 1h"),
@@ -129,5 +130,12 @@ fn the_summary_says_what_was_understood() {
         assert!(summary.contains(expected), "{summary}");
     }
     assert!(!summary.contains("hidden") && !summary.contains(super::SECRET));
+    assert!(summary.contains("task types, profile themisdb-2025, left alone for 10s after 5 failures\n"), "{summary}");
+    let target = "base_url = 'https://10.0.0.1'\nbreaker_failures = 2\nprofile = 'themisdb-2026'\npreflight = { path = '/stats' }\n\
+                  tls = { server_name = 'h', insecure_skip_verify = true }";
+    let summary = accepted(&format!("[targets.eu]\n{target}")).summary().to_string();
+    let expected =
+        ", profile themisdb-2026, as h, CERTIFICATE NOT VERIFIED, left alone for 10s after 2 failures, 1 pre-flight check\n";
+    assert!(summary.contains(expected), "{summary}");
     assert_eq!(TaskType::ALL.len(), 19);
 }
