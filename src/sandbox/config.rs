@@ -1,6 +1,7 @@
 //! What a sandbox can be told before it starts.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -17,6 +18,19 @@ pub enum SandboxVersion {
     /// A server of 2026: the same routes, and those that were read in its sources and not measured.
     #[serde(rename = "2026")]
     V2026,
+}
+
+/// Reads the year, as `--version` of the command gives it.
+impl FromStr for SandboxVersion {
+    type Err = &'static str;
+
+    fn from_str(year: &str) -> Result<Self, Self::Err> {
+        match year {
+            "2025" => Ok(Self::V2025),
+            "2026" => Ok(Self::V2026),
+            _ => Err("must be 2025 or 2026"),
+        }
+    }
 }
 
 /// Set-up of a [`Sandbox`](super::Sandbox). The default is an open server without a rate limit, with example data.
