@@ -21,6 +21,8 @@ mod load;
 mod mistake;
 mod orchestrator;
 mod recipe;
+mod recipe_calls;
+mod recipe_places;
 mod recipe_rules;
 mod section;
 mod server;

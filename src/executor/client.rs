@@ -7,6 +7,8 @@ use reqwest::Client;
 use secrecy::SecretString;
 use url::{Position, Url};
 
+use crate::domain::recipe::leads_to_restore;
+
 /// How long a connection may take to stand where nothing else is said.
 pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Calls in any minute where nothing else is said; ThemisDB refuses the 101st.
@@ -107,7 +109,8 @@ impl BaseUrl {
     pub(super) fn join(&self, path: &str) -> Option<Url> {
         let path = format!("{}{path}", self.prefix);
         let url = Url::parse(&format!("{}{path}", self.origin)).ok()?;
-        (url[Position::BeforePath..] == path).then_some(url)
+        // A prefix could complete what no path of a recipe may hold.
+        (url[Position::BeforePath..] == path && !leads_to_restore(&path)).then_some(url)
     }
 }
 
@@ -150,6 +153,8 @@ mod tests {
         for rewritten in ["/admin/x/%2e%2e/restore", "/a/%2E/b", "/a\\b"] {
             assert!(base.join(rewritten).is_none(), "{rewritten}");
         }
+        let admin = self::base("http://h/admin/").expect("a base URL");
+        assert!(admin.join("/backup").is_some() && admin.join("/restore").is_none());
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //!   and the URL that is sent is the base URL and the rendered path, letter by letter.
 //! - One attempt sends its main call at most once. Whether it left is known from the request's body (`body`), not guessed from
 //!   the kind of error: what did not leave is `TRANSIENT`, what left without a complete answer is `UNKNOWN`.
+//! - Work that a target accepted under a handle is waited for, also by a later attempt, and never asked for again.
 //! - All calls of an attempt pass the target's rate limiter (`limiter`).
 //! - A token is read from its file, sent, and never shown.
 //!
@@ -17,15 +18,19 @@
 mod answer;
 mod attempt;
 mod body;
+mod captures;
 mod client;
 mod clocks;
+mod discover;
 mod failure;
 mod http_executor;
 mod limiter;
 mod metrics;
 mod poll;
 mod probe;
+mod read;
 mod retry_after;
+mod steps;
 mod target;
 #[cfg(test)]
 mod tests;

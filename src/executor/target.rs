@@ -127,19 +127,16 @@ impl Target {
 
     fn no_answer(&self, label: &str, sent: &SentSignal, why: &str) -> Failure {
         if sent.is_set() {
-            Failure::unknown(format!("{label} was sent, but no answer came ({why}); {CHECK}"))
+            Failure::unknown(format!("{label} was sent, but no answer came ({why})"))
         } else {
             Failure::transient(format!("{label}: no connection to {} ({why}); nothing was sent", self.base.origin()))
         }
     }
 }
 
-/// What to do about a call that may have been carried out.
-const CHECK: &str = "the target may have done the work or may still be at it: check there before running it again";
-
 fn broken_off(label: &str, response: &Response, why: &str) -> Failure {
     let status = response.status().as_u16();
-    Failure::unknown(format!("{label} answered {status}, but the answer broke off ({why}); {CHECK}")).with_status(status)
+    Failure::unknown(format!("{label} answered {status}, but the answer broke off ({why})")).with_status(status)
 }
 
 fn method(method: Method) -> reqwest::Method {
