@@ -236,6 +236,7 @@ impl SentSignal {
 pub struct AttemptTrace {
     sent: SentSignal,
     handle: Mutex<Option<Value>>,
+    captured: Mutex<Map<String, Value>>,
     observer: Option<Box<dyn AttemptObserver>>,
 }
 
@@ -245,8 +246,9 @@ impl AttemptTrace {
         Self { observer: Some(observer), ..Self::default() }
     }
 
-    /// Hands a checkpoint over and waits until it is durable. Keeps its handle, too.
+    /// Hands a checkpoint over and waits until it is durable. Keeps its handle and its captured values, too.
     pub async fn keep(&self, checkpoint: Checkpoint) {
+        self.captured.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&checkpoint.captured);
         if let Some(handle) = &checkpoint.handle {
             self.set_handle(handle.clone());
         }
@@ -280,6 +282,11 @@ impl AttemptTrace {
     /// The handle by which the target knows the work.
     pub fn handle(&self) -> Option<Value> {
         self.handle.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The captured values of the last checkpoint.
+    pub fn captured(&self) -> Map<String, Value> {
+        self.captured.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
