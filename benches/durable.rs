@@ -82,6 +82,7 @@ async fn orchestrator(path: &Path) -> (OrchestratorHandle, JoinHandle<()>) {
         max_schedules: 1_000_000,
         job_retention: TimeDelta::hours(24),
         misfire_grace: TimeDelta::seconds(60),
+        queue_timeout: TimeDelta::hours(1),
         catalog: catalog(),
     };
     let (handle, actor) = Orchestrator::new(rules, Vec::new(), ports, Metrics::new(LabelSets::default()));
@@ -160,6 +161,8 @@ fn old_job(schedule: &Schedule, number: usize) -> Job {
         id: JobId(SystemIds::default().new_uuid(ended)),
         schedule_id: schedule.id.clone(),
         definition: Arc::clone(&schedule.definition),
+        target: schedule.definition.target.first().to_owned(),
+        first_of_fire: None,
         trigger: Trigger::Cron,
         scheduled_for: ended + TimeDelta::milliseconds(number as i64),
         state: JobState::Succeeded,
@@ -171,6 +174,7 @@ fn old_job(schedule: &Schedule, number: usize) -> Job {
         started_at: Some(ended),
         finished_at: Some(ended),
         cancel_requested_by: None,
+        aborting: false,
         retry_of: None,
         tasks: Vec::new(),
     }

@@ -4,6 +4,7 @@ use crate::domain::health::HealthStatus;
 use crate::domain::job::{Outcome, Reason, Trigger};
 use crate::domain::ports::Clock;
 use crate::domain::schedule::Frequency;
+use crate::domain::target_state::Breaker;
 use crate::domain::task::TaskType;
 use crate::executor::RequestMetrics;
 use crate::http::{self, HttpMetrics};
@@ -62,6 +63,12 @@ impl HttpMetrics for AppMetrics {
         for module in self.health.modules() {
             self.metrics.set_module_status(&module.module_name, status_value(module.signal.status));
         }
+        for target in self.handle.catalog().target_names() {
+            let state = self.handle.view().target(target);
+            let breaker = state.as_ref().map_or(Breaker::Closed, |state| state.breaker);
+            self.metrics.set_target_breaker(target, breaker_value(breaker));
+            self.metrics.set_target_postponed(target, breaker == Breaker::Closed && state.is_some_and(|state| state.is_shut()));
+        }
         let times = self.handle.view().schedule_times(self.max_schedule_series);
         self.metrics.render(times.iter().map(|(id, last_success, next_run)| {
             let seconds = |at: &chrono::DateTime<chrono::Utc>| at.timestamp_millis() as f64 / 1000.0;
@@ -77,6 +84,15 @@ fn status_value(status: HealthStatus) -> f64 {
         HealthStatus::Degraded => 0.5,
         HealthStatus::Unhealthy => 0.0,
         HealthStatus::Unknown => -1.0,
+    }
+}
+
+/// How `maintenance_target_breaker_state` writes a breaker.
+fn breaker_value(breaker: Breaker) -> f64 {
+    match breaker {
+        Breaker::Closed => 0.0,
+        Breaker::HalfOpen => 0.5,
+        Breaker::Open => 1.0,
     }
 }
 

@@ -25,6 +25,7 @@ pub async fn sandbox(args: SandboxArgs) -> anyhow::Result<()> {
     let settings = SandboxConfig {
         rate_limit_per_minute: Some(RATE_LIMIT_PER_MINUTE),
         task_delay: Duration::from_millis(300),
+        version: args.version,
         ..SandboxConfig::default()
     };
     let (sandbox, ended) = Sandbox::start(listener, settings, stop.clone().cancelled_owned()).await?;

@@ -50,6 +50,7 @@ pub async fn start(config: Config, adapters: Adapters, listener: TcpListener) ->
         max_schedules: config.orchestrator.max_schedules,
         job_retention: time_delta(config.orchestrator.job_retention),
         misfire_grace: time_delta(config.orchestrator.misfire_grace),
+        queue_timeout: time_delta(config.orchestrator.queue_timeout),
         catalog: Arc::clone(&catalog),
     };
     let bundles = bundles::inputs(&config.orchestrator.bundles, &catalog, clock.now())

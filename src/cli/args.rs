@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use url::Url;
 
 use crate::domain::principal::Scope;
+use crate::sandbox::SandboxVersion;
 
 /// The longest life of a token that the command makes. Longer than anybody should want, short enough to add to any date.
 const MAX_TTL: Duration = Duration::from_secs(10 * 365 * 86_400);
@@ -77,6 +78,9 @@ pub struct SandboxArgs {
     /// Where the stand-in listens; the default is ThemisDB's own port
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8765")]
     pub listen: SocketAddr,
+    /// Which server it stands for: that of 2025, or one of 2026 with the routes that came since
+    #[arg(long, value_name = "YEAR", default_value = "2025")]
+    pub version: SandboxVersion,
 }
 
 /// Arguments of `token`.
@@ -179,7 +183,11 @@ mod tests {
         assert!(matches!(parse("serve --config a.toml --config b.toml"), Ok(Command::Serve(args)) if args.files.len() == 2));
         assert!(matches!(parse("dev"), Ok(Command::Dev(args)) if args.listen.is_none() && args.data.is_none()));
         assert!(matches!(parse("dev --listen [::1]:0 --data d"), Ok(Command::Dev(args)) if args.data == Some("d".into())));
-        assert!(matches!(parse("sandbox"), Ok(Command::Sandbox(args)) if args.listen.port() == 8765));
+        assert!(
+            matches!(parse("sandbox"), Ok(Command::Sandbox(args)) if args.listen.port() == 8765 && args.version == SandboxVersion::V2025)
+        );
+        assert!(matches!(parse("sandbox --version 2026"), Ok(Command::Sandbox(args)) if args.version == SandboxVersion::V2026));
+        assert!(parse("sandbox --version 2024").is_err());
         assert!(matches!(parse("openapi"), Ok(Command::Openapi)));
         assert!(matches!(parse("check-config --config a.toml"), Ok(Command::CheckConfig(args)) if args.files.len() == 1));
         assert!(matches!(parse("audit verify x"), Ok(Command::Audit(AuditCommand::Verify { file })) if file == *"x"));

@@ -25,6 +25,8 @@ mod orchestrator;
 mod preflight;
 mod profiles;
 mod recipe;
+mod recipe_calls;
+mod recipe_places;
 mod recipe_rules;
 mod section;
 mod server;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Map;
 
 use super::layer::{Node, Value};
-use super::recipe::call;
+use super::recipe_calls::call;
 use super::recipe_rules::success;
 use super::section::Section;
 use super::values::{float, kind, string};

@@ -121,6 +121,16 @@ impl Catalog {
         task.parameters.over(self.targets.get(target).and_then(|found| found.parameters.get(&task.task_type)))
     }
 
+    /// How the breaker of a target works; the usual rule for one that is not configured any more.
+    pub fn breaker(&self, target: &str) -> BreakerRule {
+        self.targets.get(target).map_or_else(BreakerRule::default, |found| found.breaker)
+    }
+
+    /// How long a job is put off by a target's pre-flight checks; `None` when it has none.
+    pub fn preflight(&self, target: &str) -> Option<Duration> {
+        self.targets.get(target)?.preflight
+    }
+
     /// True when the target is configured.
     pub fn has_target(&self, name: &str) -> bool {
         self.targets.contains_key(name)

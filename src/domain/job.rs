@@ -4,14 +4,16 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::ids::{JobId, ScheduleId};
-use super::schedule::ScheduleDefinition;
+use super::ports::Checkpoint;
+use super::schedule::{OnWindowClose, ScheduleDefinition};
 use super::task::TaskType;
 use super::time::{self, Timestamp};
 use super::vocabulary::wire_enum;
+use super::window::Window;
 
 wire_enum! {
     /// The state of a job, and of a task within it.
@@ -102,6 +104,13 @@ pub struct Job {
     pub schedule_id: ScheduleId,
     /// The schedule as it stood when the job was made: the job runs this, whatever is edited later.
     pub definition: Arc<ScheduleDefinition>,
+    /// The target that it runs on, out of those of the definition. Rows that were stored before a schedule could have several do not
+    /// have it; see [`Job::adopt_defaults`].
+    #[serde(default)]
+    pub target: String,
+    /// The first job of its fire, when the fire made several, one for each target; `None` for that first one and for a job alone.
+    #[serde(default)]
+    pub first_of_fire: Option<JobId>,
     /// What made the job.
     pub trigger: Trigger,
     /// The fire's time; for a manual run the time of the request.
@@ -127,6 +136,9 @@ pub struct Job {
     pub finished_at: Option<Timestamp>,
     /// Who asked to cancel, while the running call is being stopped.
     pub cancel_requested_by: Option<String>,
+    /// The window has closed, and the running call is being stopped because of it.
+    #[serde(default)]
+    pub aborting: bool,
     /// In the order in which they run.
     pub tasks: Vec<JobTask>,
 }
@@ -158,18 +170,87 @@ pub struct JobTask {
     pub error_message: Option<String>,
     /// The values that the recipe picks out of the answer.
     pub result_summary: Option<Value>,
+    /// The calls of a task that makes several, in their order; empty for a task that is one call.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub items: Vec<JobItem>,
+    /// What the attempt under way has left for a later one; see [`Checkpoint`].
+    #[serde(default, skip_serializing_if = "Checkpoint::is_empty")]
+    pub checkpoint: Checkpoint,
+    /// How far the target says it is with the call under way, 0–100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress_pct: Option<u8>,
+}
+
+/// One call of a task that makes several.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JobItem {
+    /// With which values.
+    pub parameters: Map<String, Value>,
+    /// See [`JobState`].
+    pub state: JobState,
+    /// Attempts started so far.
+    pub attempts: u32,
+    /// When the first attempt started.
+    pub started_at: Option<Timestamp>,
+    /// When it reached a terminal state.
+    pub finished_at: Option<Timestamp>,
+    /// Status of the last answer.
+    pub http_status: Option<u16>,
+    /// How the last attempt ended.
+    pub outcome: Option<Outcome>,
+    /// Why it failed or did not run, in words.
+    pub error_message: Option<String>,
+    /// The values that the recipe picks out of the answer.
+    pub result_summary: Option<Value>,
+}
+
+impl JobItem {
+    /// A call that waits for its turn.
+    pub fn waiting(parameters: Map<String, Value>) -> Self {
+        Self {
+            parameters,
+            state: JobState::Pending,
+            attempts: 0,
+            started_at: None,
+            finished_at: None,
+            http_status: None,
+            outcome: None,
+            error_message: None,
+            result_summary: None,
+        }
+    }
+
+    /// From start to end in milliseconds, for a call that has both.
+    pub fn duration_ms(&self) -> Option<u64> {
+        Some(time::millis_between(self.started_at?, self.finished_at?))
+    }
 }
 
 impl Job {
+    /// Fills what a row that was stored by an earlier version does not say.
+    #[must_use]
+    pub fn adopt_defaults(mut self) -> Self {
+        if self.target.is_empty() {
+            self.target = self.definition.target.first().to_owned();
+        }
+        self
+    }
+
+    /// The job by which its fire is known.
+    pub fn fire_id(&self) -> JobId {
+        self.first_of_fire.unwrap_or(self.id)
+    }
+
     /// From start to end in milliseconds, for a job that has both.
     pub fn duration_ms(&self) -> Option<u64> {
         Some(time::millis_between(self.started_at?, self.finished_at?))
     }
 
-    /// Share of the tasks that ran to an end, 0–100; in a retry those that it took over count as they did before.
+    /// Share of the work that was done, 0–100: every task counts the same, a task of several calls by those that ended, and a call
+    /// under way by what the target says. In a retry the tasks that it took over count as they did before.
     pub fn progress_pct(&self) -> u8 {
-        let ended = self.tasks.iter().filter(|task| task.state.is_terminal() && task.state != JobState::Skipped).count();
-        u8::try_from(ended * 100 / self.tasks.len().max(1)).unwrap_or(100)
+        let percent: usize = self.tasks.iter().map(JobTask::percent).sum();
+        u8::try_from(percent / self.tasks.len().max(1)).unwrap_or(100)
     }
 
     /// True while the job waits or runs.
@@ -177,14 +258,38 @@ impl Job {
         !self.state.is_terminal()
     }
 
+    /// True while a call is being made, or waited for on the target.
+    pub fn has_attempt_under_way(&self) -> bool {
+        self.running_task().is_some_and(|index| self.tasks[index].retry_at.is_none())
+    }
+
+    /// True when the target has accepted work of this job and said by which handle it is known: it goes on there without us, and can
+    /// be taken up again.
+    pub fn can_be_adopted(&self) -> bool {
+        let waits = |index: usize| self.tasks[index].checkpoint.handle.is_some();
+        self.has_attempt_under_way() && self.running_task().is_some_and(waits)
+    }
+
     /// Position in [`Job::tasks`] of the task that is under way.
     pub fn running_task(&self) -> Option<usize> {
         self.tasks.iter().position(|task| task.state == JobState::Running)
     }
 
-    /// The window of the schedule, when it binds this job.
-    pub fn binding_window(&self) -> Option<super::window::Window> {
+    /// The window of the schedule, when it binds the start of this job.
+    pub fn binding_window(&self) -> Option<Window> {
         (self.definition.enforce_window && !self.forced).then_some(self.definition.window)
+    }
+
+    /// The window, when it binds this job also after its start.
+    pub fn window_while_running(&self) -> Option<Window> {
+        self.binding_window().filter(|_| self.definition.on_window_close != OnWindowClose::RunToCompletion)
+    }
+
+    /// When the call under way is to be stopped because the window closes.
+    pub fn abort_at(&self) -> Option<Timestamp> {
+        let aborts = self.definition.on_window_close == OnWindowClose::AbortRunningTask && !self.aborting;
+        let window = self.binding_window().filter(|_| aborts && self.cancel_requested_by.is_none())?;
+        window.closes_after(self.started_at?)
     }
 }
 
@@ -204,15 +309,53 @@ impl JobTask {
             outcome: None,
             error_message: None,
             result_summary: None,
+            items: Vec::new(),
+            checkpoint: Checkpoint::default(),
+            progress_pct: None,
         }
     }
 
-    /// The task as a retry of its job begins with it: as it is when it succeeded, from the start otherwise.
+    /// The task as a retry of its job begins with it: as it is when it succeeded, from the start otherwise; calls of it that
+    /// succeeded stay as they are.
     pub fn for_retry(&self) -> Self {
-        match self.state {
-            JobState::Succeeded => self.clone(),
+        if self.state == JobState::Succeeded {
+            return self.clone();
+        }
+        let again = |item: &JobItem| match item.state {
+            JobState::Succeeded => item.clone(),
             JobState::Pending | JobState::Running | JobState::Failed | JobState::Cancelled | JobState::Skipped => {
-                Self::waiting(self.name.clone(), self.task_type, self.position)
+                JobItem::waiting(item.parameters.clone())
+            }
+        };
+        let items = self.items.iter().map(again).collect();
+        Self { items, ..Self::waiting(self.name.clone(), self.task_type, self.position) }
+    }
+
+    /// Position of the call that is under way, or waits for its next attempt, in a task that makes several.
+    pub fn running_item(&self) -> Option<usize> {
+        self.items.iter().position(|item| item.state == JobState::Running)
+    }
+
+    /// Position of the call that comes next, in a task that makes several.
+    pub fn next_item(&self) -> Option<usize> {
+        self.items.iter().position(|item| item.state == JobState::Pending)
+    }
+
+    /// Attempts at the call under way.
+    pub fn attempts_at_call(&self) -> u32 {
+        self.running_item().map_or(self.attempts, |index| self.items[index].attempts)
+    }
+
+    /// How much of it was done, 0–100.
+    fn percent(&self) -> usize {
+        let under_way = usize::from(self.progress_pct.unwrap_or(0).min(100));
+        match self.state {
+            JobState::Succeeded | JobState::Failed | JobState::Cancelled => 100,
+            JobState::Pending | JobState::Skipped => 0,
+            JobState::Running if self.items.is_empty() => under_way,
+            JobState::Running => {
+                let ended = self.items.iter().filter(|item| item.state.is_terminal()).count();
+                (ended * 100 + under_way) / self.items.len()
             }
         }
     }

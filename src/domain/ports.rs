@@ -15,6 +15,7 @@ use super::idempotency::IdempotencyRecord;
 use super::ids::JobId;
 use super::job::{Job, Outcome};
 use super::schedule::Schedule;
+use super::target_state::TargetState;
 use super::task::TaskType;
 use super::time::Timestamp;
 
@@ -60,6 +61,15 @@ pub enum Change {
         before: Option<Arc<IdempotencyRecord>>,
         /// As it is.
         after: Option<Arc<IdempotencyRecord>>,
+    },
+    /// What is known of a target has changed. Not stored: a service that starts asks anew.
+    Target {
+        /// The target's name.
+        name: String,
+        /// As it was; `None` when nothing was out of the ordinary.
+        before: Option<Arc<TargetState>>,
+        /// As it is.
+        after: Option<Arc<TargetState>>,
     },
     /// A bundle was installed; it is never installed again.
     BundleInstalled {
@@ -226,6 +236,7 @@ impl SentSignal {
 pub struct AttemptTrace {
     sent: SentSignal,
     handle: Mutex<Option<Value>>,
+    captured: Mutex<Map<String, Value>>,
     observer: Option<Box<dyn AttemptObserver>>,
 }
 
@@ -235,8 +246,9 @@ impl AttemptTrace {
         Self { observer: Some(observer), ..Self::default() }
     }
 
-    /// Hands a checkpoint over and waits until it is durable. Keeps its handle, too.
+    /// Hands a checkpoint over and waits until it is durable. Keeps its handle and its captured values, too.
     pub async fn keep(&self, checkpoint: Checkpoint) {
+        self.captured.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&checkpoint.captured);
         if let Some(handle) = &checkpoint.handle {
             self.set_handle(handle.clone());
         }
@@ -270,6 +282,11 @@ impl AttemptTrace {
     /// The handle by which the target knows the work.
     pub fn handle(&self) -> Option<Value> {
         self.handle.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The captured values of the last checkpoint.
+    pub fn captured(&self) -> Map<String, Value> {
+        self.captured.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

@@ -1,7 +1,9 @@
 //! Schedules: what their authors decide (the definition) and what the service keeps beside it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -9,7 +11,7 @@ use super::catalog::Catalog;
 use super::cron::CronExpression;
 use super::ids::{JobId, ScheduleId};
 use super::job::JobState;
-use super::task::TaskSpec;
+use super::task::{TaskSpec, TaskType};
 use super::time::Timestamp;
 use super::vocabulary::wire_enum;
 use super::window::Window;
@@ -55,6 +57,67 @@ wire_enum! {
     }
 }
 
+wire_enum! {
+    /// What happens to a job that is under way when its window closes.
+    OnWindowClose {
+        /// The running task ends as it will; no further one starts.
+        StopBeforeNextTask = "STOP_BEFORE_NEXT_TASK",
+        /// The running task is stopped as if it were cancelled.
+        AbortRunningTask = "ABORT_RUNNING_TASK",
+        /// A job that has started runs to its end.
+        RunToCompletion = "RUN_TO_COMPLETION",
+    }
+}
+
+impl OnWindowClose {
+    /// Where nothing else is said, as in rows that were stored before there was a choice.
+    pub fn usual() -> Self {
+        Self::StopBeforeNextTask
+    }
+}
+
+/// Where a schedule's jobs run: a fire makes one job for each target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum TargetSelection {
+    /// One target.
+    One(String),
+    /// Several, in this order.
+    Many(Vec<String>),
+    /// A group of the configuration, with the members that it has when a fire comes.
+    Group {
+        /// The group's name.
+        group: String,
+    },
+}
+
+impl TargetSelection {
+    /// The targets as they are now. A group that is not configured any more stands for itself, so that its jobs start and fail with
+    /// a message that says so.
+    pub fn resolve<'a>(&'a self, catalog: &'a Catalog) -> Vec<&'a str> {
+        match self {
+            Self::One(target) => vec![target],
+            Self::Many(targets) => targets.iter().map(String::as_str).collect(),
+            Self::Group { group } => match catalog.group(group) {
+                Some(members) => members.iter().map(String::as_str).collect(),
+                None => vec![group],
+            },
+        }
+    }
+
+    /// The first name in it.
+    pub fn first(&self) -> &str {
+        match self {
+            Self::One(target) => target,
+            Self::Many(targets) => targets.first().map_or("", String::as_str),
+            Self::Group { group } => group,
+        }
+    }
+}
+
+/// How many durations of a task are kept.
+pub const KEPT_DURATIONS: usize = 10;
+
 /// The bundles of ready schedules that a configuration can name.
 pub const BUNDLE_NAMES: [&str; 4] = ["daily", "weekly", "monthly", "quarterly"];
 
@@ -79,12 +142,18 @@ pub struct ScheduleDefinition {
     pub halt_on_task_failure: bool,
     /// Whether it fires at all.
     pub enabled: bool,
-    /// Name of a configured target.
-    pub target: String,
+    /// Where it runs.
+    pub target: TargetSelection,
     /// Attempts for tasks that do not say their own, 1–10.
     pub max_attempts: u8,
     /// See [`MisfirePolicy`].
     pub misfire_policy: MisfirePolicy,
+    /// Whether a task that would not end before the window does is left out.
+    #[serde(default)]
+    pub fit_check: bool,
+    /// See [`OnWindowClose`].
+    #[serde(default = "OnWindowClose::usual")]
+    pub on_window_close: OnWindowClose,
 }
 
 /// A schedule as the service keeps it.
@@ -121,6 +190,27 @@ pub struct RunState {
     pub last_success_at: Option<Timestamp>,
     /// The next fire that has not been dealt with; `None` when disabled.
     pub next_run_at: Option<Timestamp>,
+    /// How long each task took when it last succeeded, in milliseconds, by the task's name: the last [`KEPT_DURATIONS`], oldest
+    /// first.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub durations_ms: BTreeMap<String, Vec<u64>>,
+}
+
+impl RunState {
+    /// How long a task has to be expected to take: the longest of the durations that are kept. `None` before it ever succeeded.
+    pub fn expected_duration(&self, task: &str) -> Option<TimeDelta> {
+        let longest = self.durations_ms.get(task)?.iter().max()?;
+        Some(TimeDelta::milliseconds(i64::try_from(*longest).unwrap_or(i64::MAX)))
+    }
+
+    /// Keeps one more duration.
+    pub fn keep_duration(&mut self, task: &str, duration_ms: u64) {
+        let kept = self.durations_ms.entry(task.to_owned()).or_default();
+        kept.push(duration_ms);
+        if kept.len() > KEPT_DURATIONS {
+            kept.remove(0);
+        }
+    }
 }
 
 impl Schedule {
@@ -140,33 +230,29 @@ impl ScheduleDefinition {
     pub fn warnings(&self, catalog: &Catalog) -> Vec<String> {
         let mut warnings = Vec::new();
         let names = super::task::resolved_names(&self.tasks);
+        let targets = self.target.resolve(catalog);
         for (task, name) in self.tasks.iter().zip(&names) {
-            for parameters in catalog.parameters(&self.target, task).each() {
-                match catalog.recipe(&self.target, task.task_type, parameters) {
-                    Err(missing) => warnings.push(format!("task '{name}': {missing}")),
-                    Ok(recipe) => {
-                        let absent: Vec<&str> = recipe
-                            .required_parameters
-                            .iter()
-                            .map(String::as_str)
-                            .filter(|name| parameters.get(*name).is_none_or(Value::is_null))
-                            .collect();
-                        if !absent.is_empty() {
-                            warnings.push(format!(
-                                "task '{name}': needs the parameters {} on target '{}'",
-                                absent.join(", "),
-                                self.target
-                            ));
-                        }
-                    }
+            for target in &targets {
+                for parameters in catalog.parameters(target, task).each() {
+                    let warning = task_warning(catalog, target, task.task_type, parameters);
+                    let warning = warning.map(|words| format!("task '{name}': {words}"));
+                    warnings.extend(warning.filter(|warning| !warnings.contains(warning)));
                 }
             }
+        }
+        if self.fit_check && !self.window_can_cut_short() {
+            warnings.push("fit_check has no effect: no window ever cuts a job of this schedule short".to_owned());
         }
         if self.enforce_window && !self.cron.ever_inside(self.window) {
             let window = self.window;
             warnings.push(format!("'{}' never falls inside the window {window}: every fire will be skipped", self.cron.as_str()));
         }
         warnings
+    }
+
+    /// True when a job can meet the end of its window.
+    fn window_can_cut_short(&self) -> bool {
+        self.enforce_window && !self.window.is_whole_day() && self.on_window_close != OnWindowClose::RunToCompletion
     }
 
     /// The definition as a request document, for merge patches. A preset's expression is left out: it is derived anew.
@@ -184,6 +270,8 @@ impl ScheduleDefinition {
             target,
             max_attempts,
             misfire_policy,
+            fit_check,
+            on_window_close,
         } = self;
         let mut document = json!({
             "name": name,
@@ -195,15 +283,32 @@ impl ScheduleDefinition {
             "enforce_window": enforce_window,
             "halt_on_task_failure": halt_on_task_failure,
             "enabled": enabled,
-            "target": target,
             "max_attempts": max_attempts,
             "misfire_policy": misfire_policy,
+            "fit_check": fit_check,
+            "on_window_close": on_window_close,
         });
+        match target {
+            TargetSelection::One(target) => document["target"] = json!(target),
+            TargetSelection::Many(targets) => document["targets"] = json!(targets),
+            TargetSelection::Group { group } => document["target_group"] = json!(group),
+        }
         if *frequency == Frequency::Custom {
             document["cron_expression"] = json!(cron.as_str());
         }
         document
     }
+}
+
+/// What keeps one call of a task from being made on a target, as far as it can be known beforehand.
+fn task_warning(catalog: &Catalog, target: &str, task_type: TaskType, parameters: &Map<String, Value>) -> Option<String> {
+    let recipe = match catalog.recipe(target, task_type, parameters) {
+        Ok(recipe) => recipe,
+        Err(missing) => return Some(missing.to_string()),
+    };
+    let is_absent = |name: &&str| parameters.get(*name).is_none_or(Value::is_null);
+    let absent: Vec<&str> = recipe.required_parameters.iter().map(String::as_str).filter(is_absent).collect();
+    (!absent.is_empty()).then(|| format!("needs the parameters {} on target '{target}'", absent.join(", ")))
 }
 
 /// A step as it stands in a request: a plain string comes back as a plain string.

@@ -8,7 +8,7 @@ use super::cron::CronExpression;
 use super::fields::{FieldError, Fields, printable, type_name};
 use super::ids::ScheduleId;
 use super::merge_patch;
-use super::schedule::{Frequency, MisfirePolicy, ScheduleDefinition};
+use super::schedule::{Frequency, MisfirePolicy, OnWindowClose, ScheduleDefinition, TargetSelection};
 use super::task::{self, MAX_ITEMS, Parameters, TaskSpec, TaskType};
 use super::time::Timestamp;
 use super::window::Window;
@@ -27,9 +27,14 @@ pub const DEFAULT_MAX_ATTEMPTS: u8 = 3;
 pub const MAX_TIMEOUT_SECONDS: u32 = 86_400;
 /// The target of a schedule that names none.
 pub const DEFAULT_TARGET: &str = "default";
+/// The most targets that a schedule can list.
+pub const MAX_TARGETS: usize = 64;
+
+/// The three ways to say where a schedule runs.
+const TARGET_FIELDS: [&str; 3] = ["target", "targets", "target_group"];
 
 /// Fields that the service writes; in a request they are ignored, so that what was read can be sent back.
-const OUTPUT_ONLY: [&str; 11] = [
+const OUTPUT_ONLY: [&str; 12] = [
     "created_at",
     "updated_at",
     "created_by",
@@ -41,6 +46,7 @@ const OUTPUT_ONLY: [&str; 11] = [
     "next_run_at",
     "warnings",
     "last_success_at",
+    "task_durations_ms",
 ];
 
 /// A schedule as a request describes it.
@@ -77,7 +83,11 @@ pub fn parse(document: &Value, catalog: &Catalog, now: Timestamp) -> Result<Sche
     let enabled = fields.boolean("enabled").unwrap_or(true);
     let target = read_target(&mut fields, catalog);
     let max_attempts = attempts(&mut fields).unwrap_or(DEFAULT_MAX_ATTEMPTS);
-    let misfire_policy = read_misfire_policy(&mut fields);
+    let misfire_policy =
+        word(&mut fields, "misfire_policy", MisfirePolicy::ALL, MisfirePolicy::parse).unwrap_or(MisfirePolicy::RunOnce);
+    let fit_check = fields.boolean("fit_check").unwrap_or(false);
+    let on_window_close =
+        word(&mut fields, "on_window_close", OnWindowClose::ALL, OnWindowClose::parse).unwrap_or(OnWindowClose::usual());
 
     let errors = fields.finish();
     match timing {
@@ -96,6 +106,8 @@ pub fn parse(document: &Value, catalog: &Catalog, now: Timestamp) -> Result<Sche
                 target,
                 max_attempts,
                 misfire_policy,
+                fit_check,
+                on_window_close,
             },
         }),
         _ => Err(errors),
@@ -120,7 +132,12 @@ pub fn parse_patch(
     let names_a_preset =
         members.get("frequency").and_then(Value::as_str).and_then(Frequency::parse).is_some_and(|f| f != Frequency::Custom);
     let leaves_expression = !members.contains_key("cron_expression");
+    let names_targets = TARGET_FIELDS.iter().any(|field| members.get(*field).is_some_and(|value| !value.is_null()));
     if let Value::Object(base) = &mut document {
+        if names_targets {
+            // Another way to say where takes the place of the one that was there.
+            base.retain(|field, _| !TARGET_FIELDS.contains(&field.as_str()));
+        }
         if names_a_preset && leaves_expression {
             base.shift_remove("cron_expression");
         }
@@ -132,7 +149,8 @@ pub fn parse_patch(
     // Null for an unknown field would vanish in the merge; it is a mistake all the same.
     let unknown: Map<String, Value> = members
         .iter()
-        .filter(|(key, value)| value.is_null() && !document.as_object().is_some_and(|base| base.contains_key(*key)))
+        .filter(|(key, value)| value.is_null() && !TARGET_FIELDS.contains(&key.as_str()))
+        .filter(|(key, _)| !document.as_object().is_some_and(|base| base.contains_key(*key)))
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect();
     merge_patch::merge(&mut document, patch);
@@ -187,17 +205,8 @@ fn attempts(fields: &mut Fields<'_>) -> Option<u8> {
 fn read_timing(fields: &mut Fields<'_>, start_hour: u8, now: Timestamp) -> Option<(Frequency, CronExpression)> {
     let has_frequency = fields.value("frequency").is_some();
     let has_expression = fields.value("cron_expression").is_some();
-    let frequency = match fields.string("frequency") {
-        Some(text) => {
-            let parsed = Frequency::parse(text);
-            if parsed.is_none() {
-                fields.error("frequency", one_of(Frequency::ALL.iter().map(|value| value.as_str())));
-            }
-            parsed
-        }
-        None if has_frequency => None,
-        None => Some(Frequency::Custom),
-    };
+    let frequency =
+        if has_frequency { word(fields, "frequency", Frequency::ALL, Frequency::parse) } else { Some(Frequency::Custom) };
     let text = fields.string("cron_expression");
     if !has_expression && (!has_frequency || frequency == Some(Frequency::Custom)) {
         let message = if has_frequency { "is required with frequency CUSTOM" } else { "is required, or a frequency" };
@@ -225,26 +234,79 @@ fn read_timing(fields: &mut Fields<'_>, start_hour: u8, now: Timestamp) -> Optio
     }
 }
 
-fn read_target(fields: &mut Fields<'_>, catalog: &Catalog) -> String {
-    let present = fields.value("target").is_some();
-    let target = match fields.string("target") {
-        Some(target) => target,
-        None if present => return String::new(),
-        None => DEFAULT_TARGET,
-    };
-    if !catalog.has_target(target) {
-        let known: Vec<&str> = catalog.target_names().collect();
-        fields.error("target", format!("'{}' is not a configured target ({})", printable(target), known.join(", ")));
+/// One of `target`, `targets` and `target_group`; without any, the default target.
+fn read_target(fields: &mut Fields<'_>, catalog: &Catalog) -> TargetSelection {
+    let given: Vec<&'static str> = TARGET_FIELDS.into_iter().filter(|field| fields.value(field).is_some()).collect();
+    if let [_, second, ..] = given.as_slice() {
+        fields.error(second, format!("cannot stand beside {}: give one of {}", given[0], TARGET_FIELDS.join(", ")));
     }
-    target.to_owned()
+    match given.first() {
+        Some(&"targets") => TargetSelection::Many(read_targets(fields, catalog)),
+        Some(&"target_group") => {
+            let group = fields.string("target_group").unwrap_or_default();
+            if !group.is_empty() && catalog.group(group).is_none() {
+                let known: Vec<&str> = catalog.group_names().collect();
+                let known = if known.is_empty() { "there are none".to_owned() } else { known.join(", ") };
+                fields.error("target_group", format!("'{}' is not a configured group ({known})", printable(group)));
+            }
+            TargetSelection::Group { group: group.to_owned() }
+        }
+        Some(_) => {
+            let target = fields.string("target").map(str::to_owned);
+            if let Some(unknown) = target.as_deref().and_then(|target| unknown_target(target, catalog)) {
+                fields.error("target", unknown);
+            }
+            TargetSelection::One(target.unwrap_or_default())
+        }
+        None => {
+            if let Some(unknown) = unknown_target(DEFAULT_TARGET, catalog) {
+                fields.error("target", unknown);
+            }
+            TargetSelection::One(DEFAULT_TARGET.to_owned())
+        }
+    }
 }
 
-fn read_misfire_policy(fields: &mut Fields<'_>) -> MisfirePolicy {
-    let Some(text) = fields.string("misfire_policy") else { return MisfirePolicy::RunOnce };
-    MisfirePolicy::parse(text).unwrap_or_else(|| {
-        fields.error("misfire_policy", one_of(MisfirePolicy::ALL.iter().map(|value| value.as_str())));
-        MisfirePolicy::RunOnce
-    })
+fn read_targets(fields: &mut Fields<'_>, catalog: &Catalog) -> Vec<String> {
+    let Some(items) = fields.array("targets") else { return Vec::new() };
+    if items.is_empty() || items.len() > MAX_TARGETS {
+        fields.error("targets", format!("must have 1 to {MAX_TARGETS} items, not {}", items.len()));
+        return Vec::new();
+    }
+    let mut targets: Vec<String> = Vec::with_capacity(items.len());
+    for (index, item) in items.iter().enumerate() {
+        let field = format!("targets[{index}]");
+        match item.as_str() {
+            None => fields.error(&field, format!("must be a target's name, not {}", type_name(item))),
+            Some(target) if targets.iter().any(|earlier| earlier == target) => fields.error(&field, "is named twice"),
+            Some(target) => {
+                if let Some(unknown) = unknown_target(target, catalog) {
+                    fields.error(&field, unknown);
+                }
+                targets.push(target.to_owned());
+            }
+        }
+    }
+    targets
+}
+
+fn unknown_target(target: &str, catalog: &Catalog) -> Option<String> {
+    let known = || catalog.target_names().collect::<Vec<_>>().join(", ");
+    (!catalog.has_target(target)).then(|| format!("'{}' is not a configured target ({})", printable(target), known()))
+}
+
+/// A word of a closed vocabulary, in any letter case.
+fn word<T: Copy + std::fmt::Display>(
+    fields: &mut Fields<'_>,
+    field: &'static str,
+    all: &[T],
+    parse: impl Fn(&str) -> Option<T>,
+) -> Option<T> {
+    let parsed = parse(fields.string(field)?);
+    if parsed.is_none() {
+        fields.error(field, one_of(all.iter().map(T::to_string)));
+    }
+    parsed
 }
 
 fn read_tasks(fields: &mut Fields<'_>) -> Vec<TaskSpec> {
@@ -329,7 +391,10 @@ fn read_parameters(fields: &mut Fields<'_>) -> Parameters {
     for (index, item) in items.iter().enumerate() {
         match item {
             Value::Object(parameters) => list.push(parameters.clone()),
-            other => fields.error(&format!("parameters[{index}]"), format!("must be an object, not {}", type_name(other))),
+            other => {
+                let message = format!("must be an object or an array of objects; item {index} is {}", type_name(other));
+                fields.error("parameters", message);
+            }
         }
     }
     Parameters::Many(list)
@@ -372,6 +437,6 @@ fn unknown_task_type(name: &str) -> String {
     format!("'{}' is not a task type; GET /api/v1/maintenance/task-types lists them", printable(name))
 }
 
-fn one_of(values: impl Iterator<Item = &'static str>) -> String {
+fn one_of(values: impl Iterator<Item = String>) -> String {
     format!("must be one of {}", values.collect::<Vec<_>>().join(", "))
 }

@@ -10,6 +10,7 @@ use url::{Position, Url};
 
 use super::tls::secured;
 use crate::config::{PreflightCheck, TlsConfig};
+use crate::domain::recipe::leads_to_restore;
 
 /// How long a connection may take to stand where nothing else is said.
 pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -136,7 +137,8 @@ impl BaseUrl {
     fn join(&self, path: &str) -> Option<Url> {
         let path = format!("{}{path}", self.prefix);
         let url = Url::parse(&format!("{}{path}", self.connect_origin)).ok()?;
-        (url[Position::BeforePath..] == path).then_some(url)
+        // A prefix could complete what no path of a recipe may hold.
+        (url[Position::BeforePath..] == path && !leads_to_restore(&path)).then_some(url)
     }
 
     /// A request for a path that begins with `/`; `None` as for [`BaseUrl::join`].
@@ -187,6 +189,8 @@ mod tests {
         for rewritten in ["/admin/x/%2e%2e/restore", "/a/%2E/b", "/a\\b"] {
             assert!(base.join(rewritten).is_none(), "{rewritten}");
         }
+        let admin = self::base("http://h/admin/").expect("a base URL");
+        assert!(admin.join("/backup").is_some() && admin.join("/restore").is_none());
     }
 
     #[test]

@@ -14,12 +14,17 @@ pub(super) struct Failure {
     /// Status of the answer that decided it.
     pub(super) status: Option<u16>,
     pub(super) message: String,
+    /// What to do about it, where the recipe has nothing better to say. Stands at the end of an unknown attempt's message.
+    advice: &'static str,
     pub(super) retry_after: Option<Duration>,
 }
 
+/// What to do about a call that may have been carried out.
+const CHECK: &str = "the target may have done the work or may still be at it: check there before running it again";
+
 impl Failure {
     fn new(outcome: Outcome, message: String) -> Self {
-        Self { outcome, status: None, message, retry_after: None }
+        Self { outcome, status: None, message, advice: CHECK, retry_after: None }
     }
 
     /// Another try would end the same.
@@ -41,6 +46,46 @@ impl Failure {
     pub(super) fn with_status(mut self, status: u16) -> Self {
         self.status = Some(status);
         self
+    }
+
+    /// Gives other advice than that to check whether the work was done.
+    pub(super) fn with_advice(mut self, advice: &'static str) -> Self {
+        self.advice = advice;
+        self
+    }
+
+    /// The same failure with another outcome.
+    pub(super) fn with_outcome(mut self, outcome: Outcome) -> Self {
+        self.outcome = outcome;
+        self
+    }
+
+    /// The same failure in other words.
+    pub(super) fn with_message(mut self, message: String) -> Self {
+        self.message = message;
+        self
+    }
+
+    /// True when no complete answer came, or none at all.
+    pub(super) fn is_lost(&self) -> bool {
+        match self.outcome {
+            Outcome::Unknown => true,
+            Outcome::Transient => self.status.is_none(),
+            Outcome::Succeeded | Outcome::Permanent => false,
+        }
+    }
+
+    /// True for an answer that says no.
+    pub(super) fn is_verdict(&self) -> bool {
+        self.outcome == Outcome::Permanent && self.status.is_some()
+    }
+
+    /// The message as the operator gets it. `on_unknown` is what the recipe's author wants to have looked at.
+    pub(super) fn told(&self, on_unknown: Option<&str>) -> String {
+        match self.outcome {
+            Outcome::Unknown => format!("{}; {}", self.message, on_unknown.unwrap_or(self.advice)),
+            Outcome::Succeeded | Outcome::Transient | Outcome::Permanent => self.message.clone(),
+        }
     }
 
     /// Puts words before the message.
@@ -89,7 +134,7 @@ fn refused(answer: &Answer, label: &str) -> Failure {
         (_, None) => String::new(),
     };
     let retry_after = answer.retry_after.filter(|_| outcome == Outcome::Transient);
-    Failure { outcome, status: Some(status), message: format!("{label} answered {status}{words}"), retry_after }
+    Failure { retry_after, ..Failure::new(outcome, format!("{label} answered {status}{words}")).with_status(status) }
 }
 
 /// The innermost cause of an error, which is the one that says something ("Connection refused").

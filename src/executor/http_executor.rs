@@ -15,7 +15,7 @@ use crate::domain::catalog::{Catalog, MissingRecipe};
 use crate::domain::job::Outcome;
 use crate::domain::ports::SentSignal;
 use crate::domain::ports::{AttemptReport, AttemptTrace, TargetAnswer, TaskCall, TaskExecutor};
-use crate::domain::recipe::{Recipe, SuccessRule};
+use crate::domain::recipe::{HANDLE, Recipe, SuccessRule};
 
 /// How long asking a target to stop may take, the rate limiter included: somebody waits for it, perhaps a shutdown.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -67,8 +67,9 @@ impl TaskExecutor for HttpExecutor {
         let (Ok((recipe, target)), true) = (self.find(call), trace.was_sent()) else { return };
         let Some(cancel) = &recipe.cancel else { return };
         let mut attempt = Attempt::new(call, recipe, target);
+        attempt.captured.extend(trace.captured());
         if let Some(handle) = trace.handle() {
-            attempt.values.insert("handle".to_owned(), handle);
+            attempt.values.insert(HANDLE.to_owned(), handle);
         }
         let (job_id, task) = (call.job_id, call.task_name.as_str());
         let rendered = match attempt.render_follow_up(cancel) {
@@ -85,7 +86,7 @@ impl TaskExecutor for HttpExecutor {
             return;
         }
         let (rule, sent) = (SuccessRule::default(), SentSignal::default());
-        match target.call(&rendered, attempt.headers(), &rule, deadline, &sent).await {
+        match attempt.send(&rendered, attempt.headers(), &rule, deadline, &sent).await {
             Ok(answer) => {
                 tracing::info!(%job_id, task, call = label(&rendered), status = answer.status, "asked the target to stop")
             }

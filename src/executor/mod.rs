@@ -9,6 +9,7 @@
 //!   and the URL that is sent is the base URL and the rendered path, letter by letter.
 //! - One attempt sends its main call at most once. Whether it left is known from the request's body (`body`), not guessed from
 //!   the kind of error: what did not leave is `TRANSIENT`, what left without a complete answer is `UNKNOWN`.
+//! - Work that a target accepted under a handle is waited for, also by a later attempt, and never asked for again.
 //! - All calls of an attempt, and the questions before a job, pass the target's rate limiter (`limiter`); after a 429 it lets none
 //!   pass for as long as the target asks.
 //! - A target is verified as its configuration says, probes and questions included (`tls`).
@@ -19,8 +20,10 @@
 mod answer;
 mod attempt;
 mod body;
+mod captures;
 mod client;
 mod clocks;
+mod discover;
 mod failure;
 mod http_executor;
 mod limiter;
@@ -29,7 +32,9 @@ mod poll;
 mod preflight;
 mod probe;
 mod prometheus_text;
+mod read;
 mod retry_after;
+mod steps;
 mod target;
 #[cfg(test)]
 mod tests;

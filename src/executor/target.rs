@@ -201,17 +201,13 @@ impl Target {
             NoAnswer::NoConnection(why) => {
                 Failure::transient(format!("{label}: no connection to {} ({why}); nothing was sent", self.base.origin()))
             }
-            NoAnswer::Lost(why) => Failure::unknown(format!("{label} was sent, but no answer came ({why}); {CHECK}")),
+            NoAnswer::Lost(why) => Failure::unknown(format!("{label} was sent, but no answer came ({why})")),
             NoAnswer::BrokenOff(status, why) => {
-                Failure::unknown(format!("{label} answered {status}, but the answer broke off ({why}); {CHECK}"))
-                    .with_status(status)
+                Failure::unknown(format!("{label} answered {status}, but the answer broke off ({why})")).with_status(status)
             }
         }
     }
 }
-
-/// What to do about a call that may have been carried out.
-const CHECK: &str = "the target may have done the work or may still be at it: check there before running it again";
 
 fn method(method: Method) -> reqwest::Method {
     match method {

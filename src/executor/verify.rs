@@ -1,50 +1,81 @@
-//! Verification: read-only calls after success. A target can claim success without having done anything (THEMISDB.md, Conduct).
+//! Verification: read-only calls after success, because a target can claim success without having done anything (THEMISDB.md,
+//! Conduct); and after a lost answer, to settle whether the work was done.
 
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
-use super::attempt::{Attempt, wait_within};
-use super::failure::Failure;
+use super::attempt::{Attempt, deadline_after};
+use super::failure::{Failure, label};
+use super::read::{Busy, PAUSE};
 use crate::domain::job::Outcome;
-use crate::domain::ports::SentSignal;
+use crate::domain::ports::AttemptReport;
 use crate::domain::recipe::Check;
 
-/// How often a verification is tried. It only reads, so a lost answer costs nothing but another question.
-const TRIES: u32 = 3;
-/// Between two tries, where the target does not ask for more.
-const PAUSE: Duration = Duration::from_secs(1);
+/// How long settling an unknown outcome may take. The attempt's own time may be over: that is how most answers are lost.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Attempt<'_> {
-    /// Makes all verifications, in their order.
-    pub(super) async fn verify(&self, main: &str, deadline: Instant) -> Result<(), Failure> {
-        for check in &self.recipe.verify {
-            self.verify_one(check, main, deadline).await?;
+    /// Makes all checks, in their order, after the target said that the work is done.
+    pub(super) async fn verify(&mut self, main: &str) -> Result<(), Failure> {
+        let recipe = self.recipe;
+        for check in &recipe.verify {
+            self.check(check, self.deadline).await.map_err(|failure| {
+                // An answer that says no is the verdict; whatever kept an answer from coming is not.
+                if failure.outcome == Outcome::Permanent {
+                    return failure.preceded_by("verification ");
+                }
+                Failure::unknown(format!("{main} succeeded, but could not be verified: {}", failure.message))
+                    .with_advice("check at the target whether the work was done")
+            })?;
         }
         Ok(())
     }
 
-    async fn verify_one(&self, check: &Check, main: &str, deadline: Instant) -> Result<(), Failure> {
-        let call = self.render_follow_up(&check.call).map_err(|failure| failure.preceded_by("verification "))?;
-        let mut last_word = "the timeout was reached".to_owned();
-        for attempt in 1..=TRIES {
-            if !self.pass_limiter(deadline).await {
-                break;
-            }
-            let failure = match self.target.call(&call, self.headers(), &check.success, deadline, &SentSignal::default()).await {
-                Ok(_) => return Ok(()),
-                Err(failure) => failure,
-            };
-            // An answer that says no is the verdict; whatever kept an answer from coming is not.
-            if failure.outcome == Outcome::Permanent && failure.status.is_some() {
-                return Err(failure.preceded_by("verification "));
-            }
-            last_word = failure.message;
-            let pause = failure.retry_after.unwrap_or(PAUSE).max(PAUSE);
-            if attempt == TRIES || !wait_within(pause, deadline).await {
-                break;
+    /// Asks the target whether the work was done, after the answer to the call for it was lost.
+    pub(super) async fn settle(&mut self, lost: Failure, report: &mut AttemptReport) -> Result<(), Failure> {
+        let recipe = self.recipe;
+        if recipe.verify.is_empty() {
+            return Err(lost);
+        }
+        let deadline = deadline_after(SETTLE_TIMEOUT);
+        sleep(PAUSE).await;
+        let (mut proved, mut doubts) = (false, Vec::new());
+        for check in &recipe.verify {
+            match self.check(check, deadline).await {
+                Ok(()) => proved |= check.settles,
+                Err(no) if no.is_verdict() && check.settles => {
+                    let message = format!("{}; verification says that it was not carried out: {}", lost.message, no.message);
+                    return Err(lost.with_message(message).with_outcome(Outcome::Permanent));
+                }
+                Err(doubt) => doubts.push(doubt.message),
             }
         }
-        Err(Failure::unknown(format!("{main} succeeded, but could not be verified: {last_word}")))
+        if proved && doubts.is_empty() {
+            tracing::info!(
+                job_id = %self.task.job_id,
+                task = %self.task.task_name,
+                lost = %lost.message,
+                "an answer was lost, and verification says that the work was done"
+            );
+            report.http_status = lost.status;
+            report.result_summary = None;
+            return Ok(());
+        }
+        let said = if doubts.is_empty() {
+            "verification cannot tell whether it was carried out".to_owned()
+        } else {
+            format!("verification does not settle it: {}", doubts.join("; "))
+        };
+        let message = format!("{}; {said}", lost.message);
+        Err(lost.with_message(message))
+    }
+
+    async fn check(&mut self, check: &Check, deadline: Instant) -> Result<(), Failure> {
+        let (call, rule) = (self.render_follow_up(&check.call)?, self.fill(&check.success)?);
+        if !self.pass_limiter(deadline).await {
+            return Err(Failure::transient(format!("{}: the timeout was reached", label(&call))));
+        }
+        self.read(&call, &rule, deadline, Busy::AskAgain).await.map(drop)
     }
 }

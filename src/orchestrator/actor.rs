@@ -10,7 +10,7 @@ use super::attempts::Attempts;
 use super::core::{Decided, Effect, Operation, Rules, State, Step};
 use super::error::CommandError;
 use super::handle::{MAILBOX_CAPACITY, OrchestratorHandle};
-use super::message::{AttemptEnd, AttemptEnded, Command, Message, Reply};
+use super::message::{AttemptNews, Command, Message, Reply, Report};
 use super::observe;
 use super::outbox::Outbox;
 use super::probes::SharedStatus;
@@ -59,7 +59,7 @@ pub struct Orchestrator {
     attempts: Attempts,
     outbox: Outbox,
     /// Reports that could not be committed; they are tried again.
-    backlog: Vec<AttemptEnded>,
+    backlog: Vec<Report>,
     /// Set after a commit that failed: internal work waits until then.
     retry_store_at: Option<Timestamp>,
     /// A commit was perhaps applied: the stored state has to be read again before anything else.
@@ -185,7 +185,7 @@ impl Orchestrator {
 
         let mut step = Step::new(&mut self.state, &self.rules, self.ports.ids.as_ref(), now);
         let mut replies: Vec<PendingReply> = Vec::new();
-        let mut reports: Vec<AttemptEnded> = std::mem::take(&mut self.backlog);
+        let mut reports: Vec<Report> = std::mem::take(&mut self.backlog);
         let (mut stop, mut prune_again) = (false, false);
         if self.must_rearm {
             step.rearm();
@@ -193,7 +193,7 @@ impl Orchestrator {
         for message in batch {
             match message {
                 Message::Command(command) => replies.push(decide_command(&mut step, command)),
-                Message::AttemptEnded(report) => reports.push(report),
+                Message::Report(report) => reports.push(report),
                 Message::Tick => {}
                 Message::Prune => prune_again |= may_work && step.prune(PRUNED_PER_BATCH),
                 Message::Drain { drained } => {
@@ -205,7 +205,7 @@ impl Orchestrator {
             }
         }
         if may_work || stop {
-            reports.iter().for_each(|report| attempt_ended(&mut step, report));
+            reports.iter().for_each(|report| decide_report(&mut step, report));
         }
         if stop {
             let attempts = &self.attempts;
@@ -215,8 +215,10 @@ impl Orchestrator {
         }
         let decided = step.decided();
         let committed = self.commit(decided, replies).await;
-        if !may_work || !committed {
+        if !(may_work || stop) || !committed {
             self.backlog = reports;
+        } else {
+            reports.iter().for_each(acknowledge);
         }
         self.must_rearm &= !committed;
         if prune_again {
@@ -272,6 +274,8 @@ impl Orchestrator {
             match effect {
                 Effect::StartAttempt(call) => self.attempts.start(call),
                 Effect::StopAttempt(job) => self.attempts.stop(job),
+                Effect::AbandonAttempt(job) => self.attempts.abandon(job),
+                Effect::AskTarget(target) => self.attempts.ask(target),
             }
         }
         for change in changes {
@@ -296,7 +300,7 @@ impl Orchestrator {
 
     /// After a commit that was perhaps applied: reads what is really stored. True when that worked.
     async fn reload(&mut self, now: Timestamp) -> bool {
-        let draining = self.state.is_draining();
+        let (draining, targets) = (self.state.is_draining(), self.state.targets());
         let audit_outbox = match self.load().await {
             Ok(audit_outbox) => audit_outbox,
             Err(error) => {
@@ -308,6 +312,10 @@ impl Orchestrator {
         };
         self.must_reload = false;
         self.outbox.restore_later(audit_outbox).await;
+        // Not stored, so whatever the commit came to it is as it was.
+        targets
+            .into_iter()
+            .for_each(|(name, target)| self.state.apply(&Change::Target { name, before: None, after: Some(target) }));
         if draining {
             self.state.drain();
         }
@@ -316,8 +324,8 @@ impl Orchestrator {
             self.state.attempts_under_way(&self.rules.catalog).filter(|call| !self.attempts.knows(call)).collect();
         calls.into_iter().for_each(|call| self.attempts.start(call));
         // And attempts that nobody stopped. To stop one that has been stopped does nothing.
-        let cancelled = self.state.jobs().filter(|job| job.is_active() && job.cancel_requested_by.is_some());
-        cancelled.for_each(|job| self.attempts.stop(job.id));
+        let stopping = self.state.jobs().filter(|job| job.is_active() && (job.cancel_requested_by.is_some() || job.aborting));
+        stopping.for_each(|job| self.attempts.stop(job.id));
         true
     }
 
@@ -327,7 +335,7 @@ impl Orchestrator {
         for message in batch {
             match message {
                 Message::Command(command) => command.refuse(CommandError::StoreUnavailable),
-                Message::AttemptEnded(report) => self.backlog.push(report),
+                Message::Report(report) => self.backlog.push(report),
                 Message::Drain { drained } => {
                     self.state.drain();
                     self.handle.ready.store(false, Ordering::Release);
@@ -348,14 +356,25 @@ async fn sleep_until(clock: &dyn Clock, at: Option<Timestamp>) {
     }
 }
 
-fn attempt_ended(step: &mut Step<'_>, ended: &AttemptEnded) {
-    let AttemptEnded { job_id, task_index, attempt, end } = ended;
-    match end {
-        AttemptEnd::Reported(report) => {
-            let jitter = step.ids.unit_random();
-            step.attempt_reported(*job_id, *task_index, *attempt, report.clone(), jitter);
-        }
-        AttemptEnd::Stopped { sent } => step.attempt_stopped(*job_id, *task_index, *attempt, *sent),
+fn decide_report(step: &mut Step<'_>, report: &Report) {
+    match report {
+        Report::Target { name, answer } => step.target_answered(name, answer),
+        Report::Attempt { id, news } => match news {
+            AttemptNews::Reported(report) => {
+                let jitter = step.ids.unit_random();
+                step.attempt_reported(*id, report.clone(), jitter);
+            }
+            AttemptNews::Stopped { sent } => step.attempt_stopped(*id, *sent),
+            AttemptNews::Checkpoint { checkpoint, .. } => step.checkpoint_reported(*id, checkpoint.clone()),
+            AttemptNews::Progress(percent) => step.progress_reported(*id, *percent),
+        },
+    }
+}
+
+/// Tells who waits for it that a report is durable.
+fn acknowledge(report: &Report) {
+    if let Report::Attempt { news: AttemptNews::Checkpoint { kept, .. }, .. } = report {
+        kept.notify_one();
     }
 }
 
@@ -381,9 +400,9 @@ fn decide_command(step: &mut Step<'_>, command: Command) -> PendingReply {
         Command::SetEnabled { caller, id, enabled, precondition, reply } => {
             answer(reply, step.alone(|step| step.set_enabled(&caller, &id, enabled, &precondition)))
         }
-        Command::RunSchedule { caller, id, force, idempotency, reply } => {
+        Command::RunSchedule { caller, id, force, only, idempotency, reply } => {
             let operation = Operation { name: "run_schedule", object: &format!("schedule/{id}") };
-            let run = |step: &mut Step<'_>| step.run_schedule(&caller, &id, force);
+            let run = |step: &mut Step<'_>| step.run_schedule(&caller, &id, force, only.as_deref());
             answer(reply, step.alone(|step| step.once(&caller, operation, idempotency, run)))
         }
         Command::RetryJob { caller, id, idempotency, reply } => {

@@ -118,19 +118,21 @@ impl OrchestratorHandle {
         self.ask(|reply| Command::SetEnabled { caller, id, enabled, precondition, reply }).await
     }
 
-    /// Makes a job now. Outside the window it is made and skipped at once, unless forced. A disabled schedule can be run. What was
-    /// answered under an idempotency key is answered again.
+    /// Makes a job now for each of the schedule's targets, or for `only` one of them; answers with the first. Outside the window it is
+    /// made and skipped at once, unless forced. A disabled schedule can be run. What was answered under an idempotency key is
+    /// answered again.
     ///
     /// # Errors
-    /// `ScheduleNotFound`, `JobActive`, `IdempotencyKeyReused`, `Busy`, `Stopped`, `StoreUnavailable`.
+    /// `Invalid`, `ScheduleNotFound`, `JobActive`, `IdempotencyKeyReused`, `Busy`, `Stopped`, `StoreUnavailable`.
     pub async fn run_schedule(
         &self,
         caller: Caller,
         id: ScheduleId,
         force: bool,
+        only: Option<String>,
         idempotency: Option<IdempotentRequest>,
     ) -> Result<Answered<Job>, CommandError> {
-        self.ask(|reply| Command::RunSchedule { caller, id, force, idempotency, reply }).await
+        self.ask(|reply| Command::RunSchedule { caller, id, force, only, idempotency, reply }).await
     }
 
     /// Makes a job that does what another one left undone: tasks that succeeded are taken over, the others run. What was answered

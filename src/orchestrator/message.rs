@@ -2,14 +2,15 @@
 
 use serde_json::Value;
 use std::sync::Arc;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
+use super::core::AttemptId;
 use super::error::CommandError;
 use super::precondition::Precondition;
 use crate::domain::idempotency::{Answered, IdempotentRequest};
 use crate::domain::ids::{JobId, ScheduleId};
 use crate::domain::job::Job;
-use crate::domain::ports::AttemptReport;
+use crate::domain::ports::{AttemptReport, Checkpoint, TargetAnswer};
 use crate::domain::principal::Caller;
 use crate::domain::schedule::Schedule;
 use crate::domain::schedule_input::ScheduleInput;
@@ -20,8 +21,8 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, CommandError>>;
 pub(super) enum Message {
     /// Somebody asks for a change.
     Command(Command),
-    /// An attempt came to its end.
-    AttemptEnded(AttemptEnded),
+    /// An attempt or a target has something to say.
+    Report(Report),
     /// Look at the clock: the heartbeat, or a due entry.
     Tick,
     /// Remove jobs that ended longer ago than the retention time.
@@ -79,6 +80,7 @@ pub(super) enum Command {
         caller: Caller,
         id: ScheduleId,
         force: bool,
+        only: Option<String>,
         idempotency: Option<IdempotentRequest>,
         reply: Reply<Answered<Job>>,
     },
@@ -95,19 +97,24 @@ pub(super) enum Command {
     },
 }
 
-/// How an attempt ended, by whom it was made.
-pub(super) struct AttemptEnded {
-    pub job_id: JobId,
-    pub task_index: usize,
-    pub attempt: u32,
-    pub end: AttemptEnd,
+/// What comes in from outside the loop. It is kept and told again when what it decides cannot be committed.
+pub(super) enum Report {
+    /// Of an attempt.
+    Attempt { id: AttemptId, news: AttemptNews },
+    /// Of a target that was asked whether a job may start on it.
+    Target { name: String, answer: TargetAnswer },
 }
 
-pub(super) enum AttemptEnd {
+/// What an attempt says.
+pub(super) enum AttemptNews {
     /// The executor gave its verdict.
     Reported(AttemptReport),
     /// The attempt was stopped on request; `sent` says whether its request had begun to leave.
     Stopped { sent: bool },
+    /// It leaves something for a later attempt, and waits until that is durable.
+    Checkpoint { checkpoint: Checkpoint, kept: Arc<Notify> },
+    /// How far the target says it is, 0–100.
+    Progress(u8),
 }
 
 impl Command {

@@ -3,6 +3,7 @@
 use crate::domain::job::{Job, JobState, JobTask};
 use crate::domain::ports::Change;
 use crate::domain::schedule::Schedule;
+use crate::domain::target_state::{Breaker, TargetState};
 use crate::domain::time::Timestamp;
 use crate::telemetry::Metrics;
 
@@ -15,12 +16,36 @@ pub(super) fn changes(metrics: &Metrics, changes: &[Change]) {
             Change::Job { before, after: Some(after) } => job(metrics, before.as_deref(), after),
             Change::Job { after: None, .. } => pruned += 1,
             Change::Idempotency { .. } => {}
+            Change::Target { name, before, after } => target(metrics, name, before.as_deref(), after.as_deref()),
             Change::BundleInstalled { name } => tracing::info!(bundle = %name, "bundle installed"),
         }
     }
     if pruned > 0 {
         metrics.jobs_pruned(pruned);
         tracing::debug!(pruned, "jobs pruned");
+    }
+}
+
+fn target(metrics: &Metrics, name: &str, before: Option<&TargetState>, after: Option<&TargetState>) {
+    let breaker = |target: Option<&TargetState>| target.map_or(Breaker::Closed, |target| target.breaker);
+    let reason = after.and_then(|target| target.reason.as_deref());
+    match (breaker(before), breaker(after)) {
+        (Breaker::Closed, Breaker::Open) => {
+            metrics.target_breaker_opened(name);
+            tracing::error!(target_name = name, reason, "the target does not answer: its jobs wait");
+        }
+        (Breaker::Open | Breaker::HalfOpen, Breaker::Closed) => {
+            tracing::info!(target_name = name, "the target answers again: its jobs start");
+        }
+        (Breaker::HalfOpen, Breaker::Open) => tracing::warn!(target_name = name, reason, "the target still does not answer"),
+        _ => {
+            let is_shut = |target: Option<&TargetState>| target.is_some_and(TargetState::is_shut);
+            match (is_shut(before), is_shut(after)) {
+                (false, true) => tracing::warn!(target_name = name, reason, "the target's jobs are put off"),
+                (true, false) => tracing::info!(target_name = name, "the target's jobs start again"),
+                _ => {}
+            }
+        }
     }
 }
 
@@ -71,16 +96,18 @@ fn job(metrics: &Metrics, before: Option<&Job>, after: &Job) {
 }
 
 fn log_job(job: &Job) {
-    let (job_id, schedule_id, trigger) = (job.id, &job.schedule_id, job.trigger);
+    let (job_id, schedule_id, target_name, trigger) = (job.id, &job.schedule_id, &job.target, job.trigger);
     let reason = job.reason.map(|reason| reason.as_str());
     let message = job.error_message.as_deref();
     match job.state {
-        JobState::Failed => tracing::error!(%job_id, %schedule_id, %trigger, reason, message, "job failed"),
-        JobState::Cancelled => tracing::warn!(%job_id, %schedule_id, %trigger, reason, message, "job cancelled"),
-        JobState::Skipped => tracing::info!(%job_id, %schedule_id, %trigger, reason, message, "job skipped"),
-        JobState::Pending => tracing::info!(%job_id, %schedule_id, %trigger, "job waits"),
-        JobState::Running => tracing::info!(%job_id, %schedule_id, %trigger, "job started"),
-        JobState::Succeeded => tracing::info!(%job_id, %schedule_id, %trigger, duration_ms = job.duration_ms(), "job succeeded"),
+        JobState::Failed => tracing::error!(%job_id, %schedule_id, %target_name, %trigger, reason, message, "job failed"),
+        JobState::Cancelled => tracing::warn!(%job_id, %schedule_id, %target_name, %trigger, reason, message, "job cancelled"),
+        JobState::Skipped => tracing::info!(%job_id, %schedule_id, %target_name, %trigger, reason, message, "job skipped"),
+        JobState::Pending => tracing::info!(%job_id, %schedule_id, %target_name, %trigger, "job waits"),
+        JobState::Running => tracing::info!(%job_id, %schedule_id, %target_name, %trigger, "job started"),
+        JobState::Succeeded => {
+            tracing::info!(%job_id, %schedule_id, %target_name, %trigger, duration_ms = job.duration_ms(), "job succeeded")
+        }
     }
 }
 

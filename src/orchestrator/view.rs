@@ -10,10 +10,12 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use parking_lot::RwLock;
 
+use crate::domain::catalog::Catalog;
 use crate::domain::ids::{JobId, ScheduleId};
 use crate::domain::job::{Job, JobState};
 use crate::domain::ports::Change;
 use crate::domain::schedule::Schedule;
+use crate::domain::target_state::TargetState;
 use crate::domain::time::Timestamp;
 
 /// How far back `succeeded_jobs_24h` and `failed_jobs_24h` look.
@@ -51,6 +53,10 @@ pub struct JobQuery {
     pub state: Option<JobState>,
     /// Only jobs of one schedule.
     pub schedule_id: Option<ScheduleId>,
+    /// Only jobs on one target.
+    pub target: Option<String>,
+    /// Only jobs of one fire.
+    pub fire_id: Option<JobId>,
     /// Only jobs that wait or run, or only those that ended.
     pub active: Option<bool>,
     /// Items on the page.
@@ -93,6 +99,8 @@ struct Inner {
     /// Ends of jobs that succeeded and that failed.
     succeeded: BTreeSet<JobKey>,
     failed: BTreeSet<JobKey>,
+    /// Targets of which something is out of the ordinary.
+    targets: BTreeMap<String, Arc<TargetState>>,
 }
 
 impl ReadView {
@@ -101,13 +109,21 @@ impl ReadView {
         self.inner.read().schedules.get(id).cloned()
     }
 
-    /// Schedules in order of their ids.
-    pub fn schedules(&self, query: &ScheduleQuery) -> Page<Arc<Schedule>, ScheduleId> {
+    /// A target's state, when something is out of the ordinary.
+    pub fn target(&self, name: &str) -> Option<Arc<TargetState>> {
+        self.inner.read().targets.get(name).cloned()
+    }
+
+    /// Schedules in order of their ids; `catalog` knows the members of groups.
+    pub fn schedules(&self, query: &ScheduleQuery, catalog: &Catalog) -> Page<Arc<Schedule>, ScheduleId> {
         let inner = self.inner.read();
         let from = query.after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
         let wanted = |schedule: &Schedule| {
             query.enabled.is_none_or(|enabled| schedule.definition.enabled == enabled)
-                && query.target.as_ref().is_none_or(|target| schedule.definition.target == *target)
+                && query
+                    .target
+                    .as_ref()
+                    .is_none_or(|target| schedule.definition.target.resolve(catalog).contains(&target.as_str()))
         };
         let found = inner.schedules.range::<ScheduleId, _>((from, Bound::Unbounded)).map(|(_, schedule)| schedule);
         page(found.filter(|schedule| wanted(schedule)).cloned(), query.limit, |schedule| schedule.id.clone())
@@ -128,9 +144,17 @@ impl ReadView {
             query.state.is_none_or(|state| job.state == state)
                 && query.active.is_none_or(|active| job.is_active() == active)
                 && query.schedule_id.as_ref().is_none_or(|id| job.schedule_id == *id)
+                && query.target.as_ref().is_none_or(|target| job.target == *target)
+                && query.fire_id.is_none_or(|id| job.fire_id() == id)
+        };
+        // The jobs of a fire are of one schedule, that of its first job.
+        let first_of_fire = query.fire_id.map(|id| inner.created_at.get(&id).and_then(|at| inner.jobs.get(&(*at, id))));
+        let schedule_id = match (&query.schedule_id, first_of_fire) {
+            (None, Some(Some(first))) => Some(&first.schedule_id),
+            (schedule_id, _) => schedule_id.as_ref(),
         };
         // The smallest index that holds all wanted jobs; the filter above does the rest.
-        let keys: Box<dyn Iterator<Item = &JobKey> + '_> = match (&query.schedule_id, query.state, query.active) {
+        let keys: Box<dyn Iterator<Item = &JobKey> + '_> = match (schedule_id, query.state, query.active) {
             (Some(id), _, _) => match inner.jobs_of_schedule.get(id) {
                 Some(keys) => Box::new(keys.range(range).rev()),
                 None => Box::new(std::iter::empty()),
@@ -174,7 +198,9 @@ impl ReadView {
         let mut fresh = Inner::default();
         schedules.for_each(|schedule| fresh.replace_schedule(None, Some(schedule)));
         jobs.for_each(|job| fresh.replace_job(None, Some(job)));
-        *self.inner.write() = fresh;
+        let mut inner = self.inner.write();
+        fresh.targets = std::mem::take(&mut inner.targets);
+        *inner = fresh;
     }
 
     /// Applies committed changes, all under one lock.
@@ -184,6 +210,10 @@ impl ReadView {
             match change {
                 Change::Schedule { before, after } => inner.replace_schedule(before.as_deref(), after.as_ref()),
                 Change::Job { before, after } => inner.replace_job(before.as_deref(), after.as_ref()),
+                Change::Target { name, after: Some(target), .. } => {
+                    inner.targets.insert(name.clone(), Arc::clone(target));
+                }
+                Change::Target { name, after: None, .. } => drop(inner.targets.remove(name)),
                 Change::Idempotency { .. } | Change::BundleInstalled { .. } => {}
             }
         }

@@ -4,73 +4,93 @@
 //! drops the socket. A request reaches its own connection as axum's `ConnectInfo`.
 
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
 use axum::extract::connect_info::Connected;
-use axum::serve::{IncomingStream, Listener};
+use axum::serve::IncomingStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+use super::listener::CuttingListener;
 
 /// The switch of one connection. Clones cut the same connection.
 #[derive(Clone)]
-pub(super) struct Connection {
+pub(super) struct Connection(Arc<Switch>);
+
+struct Switch {
     cut: CancellationToken,
-    reset: Arc<AtomicBool>,
+    reset: AtomicBool,
+    /// How many requests of it are being answered.
+    busy: AtomicUsize,
+    /// Whether the answer that is under way is the last one.
+    last: AtomicBool,
 }
 
 impl Connection {
     /// Closes the connection; what was not yet sent is never sent.
     pub(super) fn hang_up(&self) {
-        self.cut.cancel();
+        self.0.cut.cancel();
     }
 
     /// Closes the connection with a TCP reset instead of an orderly end.
     pub(super) fn reset(&self) {
-        self.reset.store(true, Ordering::Release);
-        self.cut.cancel();
+        self.0.reset.store(true, Ordering::Release);
+        self.0.cut.cancel();
+    }
+
+    /// Lets the request that is under way be answered, and ends the connection then; an idle one ends at once.
+    pub(super) fn end_when_idle(&self) {
+        self.0.last.store(true, Ordering::SeqCst);
+        if self.0.busy.load(Ordering::SeqCst) == 0 {
+            self.hang_up();
+        }
+    }
+
+    /// Whether no request may follow on this connection.
+    pub(super) fn is_ending(&self) -> bool {
+        self.0.last.load(Ordering::SeqCst)
+    }
+
+    /// Marks the connection as busy for as long as the guard lives.
+    pub(super) fn busy(&self) -> Busy {
+        self.0.busy.fetch_add(1, Ordering::SeqCst);
+        Busy(self.clone())
+    }
+
+    pub(super) fn downgrade(&self) -> WeakConnection {
+        WeakConnection(Arc::downgrade(&self.0))
+    }
+}
+
+/// A request of this connection is being answered.
+pub(super) struct Busy(Connection);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.0.busy.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// A connection that may be over by now.
+pub(super) struct WeakConnection(Weak<Switch>);
+
+impl WeakConnection {
+    pub(super) fn upgrade(&self) -> Option<Connection> {
+        self.0.upgrade().map(Connection)
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.0.strong_count() == 0
     }
 }
 
 impl Connected<IncomingStream<'_, CuttingListener>> for Connection {
     fn connect_info(stream: IncomingStream<'_, CuttingListener>) -> Self {
         stream.io().connection.clone()
-    }
-}
-
-/// A TCP listener whose connections can be cut, one by one or all at once.
-pub(super) struct CuttingListener {
-    inner: TcpListener,
-    cut_all: CancellationToken,
-}
-
-impl CuttingListener {
-    /// Wraps a bound listener; `cut_all` cuts every connection that it has accepted.
-    pub(super) fn new(inner: TcpListener, cut_all: CancellationToken) -> Self {
-        Self { inner, cut_all }
-    }
-}
-
-impl Listener for CuttingListener {
-    type Io = Wire;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Wire, SocketAddr) {
-        // axum's own accept waits out the passing errors (too many open files)
-        let (stream, address) = Listener::accept(&mut self.inner).await;
-        // Without it small answers are only slower, so a refusal does not matter.
-        let _ = stream.set_nodelay(true);
-        let cut = self.cut_all.child_token();
-        let connection = Connection { cut: cut.clone(), reset: Arc::default() };
-        (Wire { stream, connection, cut: Box::pin(cut.cancelled_owned()) }, address)
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.inner.local_addr()
     }
 }
 
@@ -82,12 +102,24 @@ pub(super) struct Wire {
 }
 
 impl Wire {
+    /// Wraps an accepted socket, which cancelling `cut` cuts.
+    pub(super) fn new(stream: TcpStream, cut: CancellationToken) -> Self {
+        let cancelled = Box::pin(cut.clone().cancelled_owned());
+        let switch = Switch { cut, reset: AtomicBool::new(false), busy: AtomicUsize::new(0), last: AtomicBool::new(false) };
+        Self { stream, connection: Connection(Arc::new(switch)), cut: cancelled }
+    }
+
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
     /// Fails if the connection was cut, and otherwise has the task woken when it is.
     fn check(&mut self, context: &mut Context<'_>) -> io::Result<()> {
-        if !self.connection.cut.is_cancelled() && self.cut.as_mut().poll(context).is_pending() {
+        let switch = &self.connection.0;
+        if !switch.cut.is_cancelled() && self.cut.as_mut().poll(context).is_pending() {
             return Ok(());
         }
-        if self.connection.reset.load(Ordering::Acquire) {
+        if switch.reset.load(Ordering::Acquire) {
             // Dropping the socket now sends a reset. If it cannot, the peer still sees the connection end.
             let _ = self.stream.set_zero_linger();
         }

@@ -1,12 +1,15 @@
 //! The handle with which tests and the control routes steer a running sandbox and look into it.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::Method;
 use serde_json::Value;
 
-use super::fault::Fault;
+use super::chance::Chance;
+use super::fault::{Fault, FaultKind};
 use super::hold::HoldGuard;
 use super::index::IndexKind;
 use super::record::RecordedRequest;
@@ -16,7 +19,7 @@ use super::store::object;
 /// A running sandbox. Clones steer the same one; dropping them all does not end it.
 #[derive(Clone)]
 pub struct Sandbox {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 impl Sandbox {
@@ -39,7 +42,18 @@ impl Sandbox {
         self.shared.faults.push(fault);
     }
 
-    /// Removes all faults. A request that is held up by one already is not released.
+    /// From now on a share (0 to 1) of the requests meets one of these kinds, beside what is scripted; replaces an earlier call.
+    /// The same seed decides in the same way, in the order in which requests arrive.
+    pub fn script_randomly(&self, seed: u64, share: f64, kinds: impl IntoIterator<Item = FaultKind>) {
+        self.shared.faults.leave_to(Chance::new(seed, share, kinds.into_iter().collect()));
+    }
+
+    /// How many requests have met a fault.
+    pub fn faults_met(&self) -> u64 {
+        self.shared.faults.met()
+    }
+
+    /// Removes all faults, random ones too. A request that is held up by one already is not released.
     pub fn clear_faults(&self) {
         self.shared.faults.clear();
     }
@@ -59,9 +73,10 @@ impl Sandbox {
         self.shared.recorder.requests()
     }
 
-    /// Forgets the requests, and begins [`max_in_flight`](Self::max_in_flight) anew.
+    /// Forgets the requests, and begins all that is said of the most anew.
     pub fn clear_requests(&self) {
         self.shared.recorder.clear();
+        self.shared.work.clear_most();
     }
 
     /// Waits until the recorded requests are as the caller wants them. Looks at once, and again whenever a request arrives or
@@ -82,21 +97,30 @@ impl Sandbox {
         self.shared.recorder.in_flight().1
     }
 
-    /// How many rebuilds and maintenance calls go on inside, abandoned ones among them.
-    pub fn work_in_progress(&self) -> usize {
-        self.shared.work.count()
+    /// The most requests with a method other than GET that were ever in flight at once. A caller who gives up and calls again may
+    /// be counted twice for as long as the first connection is not seen to be closed.
+    pub fn max_changing_in_flight(&self) -> usize {
+        self.shared.recorder.max_changing_in_flight()
     }
 
-    /// Waits until so much work is in progress as the caller wants; sets no limit of its own.
-    pub async fn wait_for_work(&self, predicate: impl Fn(usize) -> bool) {
-        let mut counts = self.shared.work.subscribe();
-        // It can fail only if the sender is gone, and that lives in `shared`.
-        let _ = counts.wait_for(|count| predicate(*count)).await;
+    /// The most requests that arrived in any stretch of this length, out of the last half million.
+    pub fn max_requests_in_any(&self, stretch: Duration) -> usize {
+        self.shared.recorder.most_in_any(stretch)
     }
 
-    /// Makes rebuilds and maintenance calls go on, after their delay, until the guard is released or dropped.
-    pub fn hold_work(&self) -> HoldGuard {
-        self.shared.work.hold()
+    /// Stops listening, while the process lives on, as ThemisDB does on SIGTERM: connecting is refused, idle connections end,
+    /// requests under way are answered, work goes on.
+    pub async fn close_listener(&self) {
+        self.shared.door.close().await;
+    }
+
+    /// Listens again at the same address.
+    ///
+    /// # Errors
+    ///
+    /// If another process has taken the address, or the sandbox has ended.
+    pub async fn open_listener(&self) -> io::Result<()> {
+        self.shared.door.open(self.shared.address).await
     }
 
     /// Closes the store: `/stats` says so, `/maintenance` fails, and index work succeeds without doing anything.
@@ -125,6 +149,11 @@ impl Sandbox {
         let mut store = self.shared.store.lock();
         store.create_index(table, column, kind, false);
         store.fill_index(table, column);
+    }
+
+    /// Makes the next rebuild of an index end with this many entries too few, and call itself a success.
+    pub fn spoil_next_rebuild(&self, table: &str, column: &str, count: usize) {
+        self.shared.store.lock().spoil_next_rebuild(table, column, count);
     }
 
     /// Damages an index: it misses `count` of its entries until it is rebuilt.

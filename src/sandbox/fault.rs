@@ -1,10 +1,13 @@
 //! Scripted faults: what goes wrong, for which requests, how many times.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::http::{HeaderMap, Method, StatusCode};
 use parking_lot::Mutex;
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use super::chance::Chance;
 
 /// One scripted fault. Faults stand in a queue; a request takes the first that matches it.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,6 +56,8 @@ pub enum FaultKind {
     Delay(Duration),
     /// The request is read to its end, then the connection closes without an answer.
     HangUp,
+    /// The request is served to its end, work included, and then the connection closes without an answer.
+    HangUpAfterWork,
     /// The answer breaks off in the middle of its body.
     HangUpAfterHeaders,
     /// The request is read, and never answered; the connection stays open.
@@ -76,30 +81,57 @@ impl FaultKind {
         let message = status.canonical_reason().unwrap_or("Scripted");
         Self::Status { status, body: super::answer::error_body(status, message), headers: HeaderMap::new() }
     }
+
+    /// 403 as ThemisDB's policies say it: its `error` is a word.
+    pub fn policy_denied() -> Self {
+        let body = json!({"error": "policy_denied", "message": "Denied by policy"});
+        Self::Status { status: StatusCode::FORBIDDEN, body, headers: HeaderMap::new() }
+    }
 }
 
-/// The queue of faults.
+/// The queue of faults, and those that come at random.
 #[derive(Default)]
-pub(super) struct Faults(Mutex<Vec<Fault>>);
+pub(super) struct Faults {
+    queue: Mutex<Vec<Fault>>,
+    chance: Mutex<Option<Chance>>,
+    met: AtomicU64,
+}
 
 impl Faults {
     pub(super) fn push(&self, fault: Fault) {
         if fault.times != Some(0) {
-            self.0.lock().push(fault);
+            self.queue.lock().push(fault);
         }
     }
 
     pub(super) fn clear(&self) {
-        self.0.lock().clear();
+        self.queue.lock().clear();
+        *self.chance.lock() = None;
     }
 
     pub(super) fn list(&self) -> Vec<Fault> {
-        self.0.lock().clone()
+        self.queue.lock().clone()
+    }
+
+    /// Lets chance decide for every request that no fault of the queue meets.
+    pub(super) fn leave_to(&self, chance: Chance) {
+        *self.chance.lock() = Some(chance);
+    }
+
+    /// How many requests have met a fault.
+    pub(super) fn met(&self) -> u64 {
+        self.met.load(Ordering::Relaxed)
     }
 
     /// The fault that this request meets; its count goes down.
     pub(super) fn take(&self, method: &Method, path: &str) -> Option<FaultKind> {
-        let mut faults = self.0.lock();
+        let kind = self.next(method, path).or_else(|| self.chance.lock().as_mut()?.draw())?;
+        self.met.fetch_add(1, Ordering::Relaxed);
+        Some(kind)
+    }
+
+    fn next(&self, method: &Method, path: &str) -> Option<FaultKind> {
+        let mut faults = self.queue.lock();
         let position = faults.iter().position(|fault| matches(fault.method.as_ref(), &fault.path_prefix, method, path))?;
         match faults[position].times {
             None => Some(faults[position].kind.clone()),

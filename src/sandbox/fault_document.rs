@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::chance::Chance;
 use super::fault::{Fault, FaultKind};
 
 /// A [`Fault`] on the wire. `method` absent: any; `times` absent: always.
@@ -40,6 +41,7 @@ enum KindDocument {
         milliseconds: u64,
     },
     HangUp,
+    HangUpAfterWork,
     HangUpAfterHeaders,
     NoAnswer,
     HugeBody {
@@ -80,6 +82,7 @@ impl TryFrom<KindDocument> for FaultKind {
             }
             KindDocument::Delay { milliseconds } => Self::Delay(Duration::from_millis(milliseconds)),
             KindDocument::HangUp => Self::HangUp,
+            KindDocument::HangUpAfterWork => Self::HangUpAfterWork,
             KindDocument::HangUpAfterHeaders => Self::HangUpAfterHeaders,
             KindDocument::NoAnswer => Self::NoAnswer,
             KindDocument::HugeBody { bytes } => Self::HugeBody(bytes),
@@ -107,6 +110,7 @@ impl From<FaultKind> for KindDocument {
             }
             FaultKind::Delay(delay) => Self::Delay { milliseconds: u64::try_from(delay.as_millis()).unwrap_or(u64::MAX) },
             FaultKind::HangUp => Self::HangUp,
+            FaultKind::HangUpAfterWork => Self::HangUpAfterWork,
             FaultKind::HangUpAfterHeaders => Self::HangUpAfterHeaders,
             FaultKind::NoAnswer => Self::NoAnswer,
             FaultKind::HugeBody(bytes) => Self::HugeBody { bytes },
@@ -114,6 +118,25 @@ impl From<FaultKind> for KindDocument {
             FaultKind::RateLimited { retry_after_seconds } => Self::RateLimited { retry_after_seconds },
             FaultKind::Redirect(location) => Self::Redirect { location },
         }
+    }
+}
+
+/// `{"seed":1,"share":0.1,"kinds":[{"kind":"hang_up"}]}`, for `POST /sandbox/faults/random`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ChanceDocument {
+    seed: u64,
+    share: f64,
+    kinds: Vec<KindDocument>,
+}
+
+impl TryFrom<ChanceDocument> for Chance {
+    type Error = String;
+
+    fn try_from(document: ChanceDocument) -> Result<Self, String> {
+        let ChanceDocument { seed, share, kinds } = document;
+        let kinds = kinds.into_iter().map(FaultKind::try_from).collect::<Result<_, _>>()?;
+        Ok(Self::new(seed, share, kinds))
     }
 }
 

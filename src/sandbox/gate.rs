@@ -25,12 +25,16 @@ pub(super) async fn pass(
     request: Request,
     next: Next,
 ) -> Response {
+    if connection.is_ending() {
+        return hang_up(&connection);
+    }
+    let _busy = connection.busy();
     let stop = shared.stop.clone();
     tokio::select! {
         // Stopping comes first: work that it breaks off must not be answered as if it were done.
         biased;
         () = stop.cancelled() => hang_up(&connection),
-        response = carry(&shared, &connection, request, next) => response,
+        response = carry(&shared, &connection, request, next) => last_answer(&connection, response),
     }
 }
 
@@ -54,6 +58,10 @@ async fn carry(shared: &Shared, connection: &Connection, request: Request, next:
         }
         Some(FaultKind::NoAnswer) => std::future::pending().await,
         Some(FaultKind::HangUp) => None,
+        Some(FaultKind::HangUpAfterWork) => {
+            serve(shared, request, next).await;
+            None
+        }
         Some(FaultKind::HangUpAfterHeaders) => {
             let promised = HeaderValue::from(fault_body::PROMISED_LENGTH);
             Some(json(fault_body::broken_off(), [(header::CONTENT_LENGTH, promised)]))
@@ -82,8 +90,11 @@ async fn read(headers: &HeaderMap, body: Body) -> Option<Bytes> {
     body::to_bytes(body, MAX_BODY_BYTES).await.ok()
 }
 
-/// The server without faults: rate limit, exact routing, token, route.
+/// The server without faults: starvation, rate limit, exact routing, token, route.
 async fn serve(shared: &Shared, request: Request, next: Next) -> Response {
+    if let Some(limit) = shared.config.starves_at {
+        shared.work.below(limit).await;
+    }
     let caller = answer::bearer(request.headers()).unwrap_or_default();
     if !shared.rate_limit.admit(caller, clock::instant()) {
         return answer::rate_limited(1);
@@ -95,6 +106,14 @@ async fn serve(shared: &Shared, request: Request, next: Next) -> Response {
         Some(refusal) => refusal,
         None => next.run(request).await,
     }
+}
+
+/// Tells the caller of a connection that is to end not to send another request on it.
+fn last_answer(connection: &Connection, mut response: Response) -> Response {
+    if connection.is_ending() {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 fn hang_up(connection: &Connection) -> Response {

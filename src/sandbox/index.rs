@@ -36,12 +36,14 @@ impl IndexKind {
 pub(super) struct Index {
     pub(super) kind: IndexKind,
     pub(super) unique: bool,
+    /// How many entries the next rebuild misses.
+    pub(super) spoiled: usize,
     entries: BTreeSet<String>,
 }
 
 impl Index {
     pub(super) fn new(kind: IndexKind, unique: bool) -> Self {
-        Self { kind, unique, entries: BTreeSet::new() }
+        Self { kind, unique, spoiled: 0, entries: BTreeSet::new() }
     }
 
     pub(super) fn entry_count(&self) -> u64 {
@@ -50,6 +52,12 @@ impl Index {
 
     pub(super) fn estimated_size_bytes(&self) -> u64 {
         self.entry_count() * BYTES_PER_ENTRY
+    }
+
+    fn lose_entries(&mut self, count: usize) {
+        for _ in 0..count.min(self.entries.len()) {
+            self.entries.pop_last();
+        }
     }
 
     /// The object of `/index/stats`.
@@ -108,6 +116,8 @@ impl Table {
             if is_chosen(column, only) {
                 let held = self.rows.iter().filter(|(_, row)| has_columns(row, column));
                 index.entries = held.map(|(key, _)| key.clone()).collect();
+                let spoiled = std::mem::take(&mut index.spoiled);
+                index.lose_entries(spoiled);
             }
         }
     }
@@ -115,9 +125,7 @@ impl Table {
     /// Makes an index miss so many of its entries.
     pub(super) fn lose_entries(&mut self, column: &str, count: usize) {
         if let Some(index) = self.indexes.get_mut(column) {
-            for _ in 0..count {
-                index.entries.pop_last();
-            }
+            index.lose_entries(count);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::http::request::Parts;
@@ -11,6 +12,7 @@ use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::sync::watch;
 
+use super::arrivals::Arrivals;
 use super::clock;
 
 /// More than any test sends; a sandbox that runs for days must not grow.
@@ -59,6 +61,9 @@ struct Log {
     errors: u64,
     in_flight: usize,
     max_in_flight: usize,
+    changing: usize,
+    max_changing: usize,
+    arrivals: Arrivals,
 }
 
 impl Log {
@@ -103,6 +108,11 @@ impl Recorder {
         log.arrived += 1;
         log.in_flight += 1;
         log.max_in_flight = log.max_in_flight.max(log.in_flight);
+        let changing = parts.method != Method::GET;
+        log.changing += usize::from(changing);
+        log.max_changing = log.max_changing.max(log.changing);
+        // Under the lock, so that the arrivals stand in their order.
+        log.arrivals.note(clock::instant());
         let sequence = log.arrived;
         log.push(RecordedRequest {
             sequence,
@@ -116,7 +126,7 @@ impl Recorder {
         });
         drop(log);
         self.changed.send_replace(());
-        Ticket { recorder: Arc::clone(self), sequence }
+        Ticket { recorder: Arc::clone(self), sequence, changing }
     }
 
     pub(super) fn requests(&self) -> Vec<RecordedRequest> {
@@ -128,6 +138,8 @@ impl Recorder {
         log.requests.clear();
         log.body_bytes = 0;
         log.max_in_flight = log.in_flight;
+        log.max_changing = log.changing;
+        log.arrivals.clear();
     }
 
     pub(super) fn subscribe(&self) -> watch::Receiver<()> {
@@ -145,12 +157,22 @@ impl Recorder {
         let log = self.log.lock();
         (log.in_flight, log.max_in_flight)
     }
+
+    /// The most requests with a method other than GET that were in flight at once.
+    pub(super) fn max_changing_in_flight(&self) -> usize {
+        self.log.lock().max_changing
+    }
+
+    pub(super) fn most_in_any(&self, stretch: Duration) -> usize {
+        self.log.lock().arrivals.most_in_any(stretch)
+    }
 }
 
 /// A request in flight. Dropping it ends the request, also when the caller went away.
 pub(super) struct Ticket {
     recorder: Arc<Recorder>,
     sequence: u64,
+    changing: bool,
 }
 
 impl Ticket {
@@ -170,6 +192,7 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         let mut log = self.recorder.log.lock();
         log.in_flight -= 1;
+        log.changing -= usize::from(self.changing);
         if let Some(request) = log.find(self.sequence) {
             request.ended = true;
         }

@@ -13,10 +13,11 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::config::SandboxConfig;
-use super::connection::{Connection, CuttingListener};
+use super::connection::Connection;
 use super::control::Sandbox;
+use super::listener::CuttingListener;
 use super::shared::Shared;
-use super::{answer, gate, routes};
+use super::{answer, gate, listener, routes};
 
 /// How long connections may take to end by themselves. What waits on purpose is hung up on at once.
 const STOP_GRACE: Duration = Duration::from_secs(1);
@@ -32,18 +33,24 @@ impl Sandbox {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let shared = Arc::new(Shared::new(config, listener.local_addr()?));
-        let server = tokio::spawn(run(listener, Arc::clone(&shared), shutdown));
+        let address = listener.local_addr()?;
+        let (door, wishes) = listener::door();
+        let cut_all = CancellationToken::new();
+        let listener = CuttingListener::new(listener, address, wishes, cut_all.clone());
+        let shared = Arc::new(Shared::new(config, address, door));
+        let server = tokio::spawn(run(listener, cut_all, Arc::clone(&shared), shutdown));
         Ok((Self::new(shared), server))
     }
 }
 
-async fn run(listener: TcpListener, shared: Arc<Shared>, shutdown: impl Future<Output = ()> + Send) {
-    let cut_all = CancellationToken::new();
+async fn run(
+    listener: CuttingListener,
+    cut_all: CancellationToken,
+    shared: Arc<Shared>,
+    shutdown: impl Future<Output = ()> + Send,
+) {
     let app = router(&shared).into_make_service_with_connect_info::<Connection>();
-    let serving = axum::serve(CuttingListener::new(listener, cut_all.clone()), app)
-        .with_graceful_shutdown(shared.stop.clone().cancelled_owned())
-        .into_future();
+    let serving = axum::serve(listener, app).with_graceful_shutdown(shared.stop.clone().cancelled_owned()).into_future();
     let mut serving = pin!(serving);
 
     tokio::select! {
@@ -62,8 +69,7 @@ async fn run(listener: TcpListener, shared: Arc<Shared>, shutdown: impl Future<O
 
 /// ThemisDB's routes behind the gate, and the control routes beside it.
 fn router(shared: &Arc<Shared>) -> Router {
-    let themis = routes::themis()
-        .fallback(answer::not_found)
+    let themis = routes::themis(shared.config.version)
         .method_not_allowed_fallback(answer::not_found)
         .layer(middleware::from_fn_with_state(Arc::clone(shared), gate::pass));
     Router::new().merge(routes::control()).merge(themis).with_state(Arc::clone(shared))

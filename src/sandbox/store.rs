@@ -66,7 +66,7 @@ impl Store {
     /// Stores one row that was `size_bytes` long, with its event.
     pub(super) fn put_row(&mut self, table: &str, key: &str, row: Map<String, Value>, size_bytes: u64) {
         self.tables.entry(table.to_owned()).or_default().put(key, row);
-        self.changefeed.append(size_bytes);
+        self.changefeed.append(format!("{table}:{key}"), size_bytes);
     }
 
     /// Creates an index that holds nothing yet; one that is there is left alone.
@@ -86,6 +86,13 @@ impl Store {
     pub(super) fn lose_index_entries(&mut self, table: &str, column: &str, count: usize) {
         if let Some(table) = self.tables.get_mut(table) {
             table.lose_entries(column, count);
+        }
+    }
+
+    /// Makes the next rebuild of an index miss entries.
+    pub(super) fn spoil_next_rebuild(&mut self, table: &str, column: &str, count: usize) {
+        if let Some(index) = self.tables.get_mut(table).and_then(|table| table.indexes.get_mut(column)) {
+            index.spoiled = count;
         }
     }
 

@@ -34,11 +34,16 @@ pub struct Snapshot {
 
 impl Files {
     pub fn new(target: &str) -> Self {
+        Self::with(target, "")
+    }
+
+    /// The same with more configuration, as TOML that ends with whole tables.
+    pub fn with(target: &str, more: &str) -> Self {
         let files = Self { folder: tempfile::tempdir().expect("a folder") };
         let text = format!(
             "{SECRET}server.listen = \"127.0.0.1:0\"\nstorage.url = \"sqlite:{}\"\naudit.file = {:?}\ntelemetry.log_format = \"json\"\n\
              targets.default = {{ base_url = \"{target}\", requests_per_minute = 60000 }}\n\
-             targets.wide = {{ base_url = \"{target}\", requests_per_minute = 60000, max_concurrent_jobs = 4 }}\n",
+             targets.wide = {{ base_url = \"{target}\", requests_per_minute = 60000, max_concurrent_jobs = 4 }}\n{more}",
             files.path("maintenance.db").display(),
             files.audit(),
         );

@@ -3,6 +3,7 @@
 //!
 //! `THEMIS_CRASH_SEED` repeats a run's choices (not the timing of the machine), `THEMIS_CRASH_ROUNDS` makes it longer.
 
+mod adoption;
 mod audit;
 mod backup;
 mod calls;

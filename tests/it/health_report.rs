@@ -105,7 +105,7 @@ async fn the_report_of_a_healthy_service_has_every_field() {
     );
     let names: Vec<&str> =
         report["modules"].as_array().unwrap().iter().map(|module| module["module_name"].as_str().unwrap()).collect();
-    for name in ["orchestrator", "store", "audit", "ticker", "themisdb"] {
+    for name in ["orchestrator", "store", "audit", "ticker", "targets", "themisdb"] {
         let module = module(&report, name);
         assert_eq!(
             (&module["status"], &module["checked_at"]),

@@ -46,6 +46,9 @@ fn expected_series() -> Vec<String> {
     for outcome in ["SUCCEEDED", "TRANSIENT", "PERMANENT", "UNKNOWN"] {
         series.push(format!("maintenance_target_requests_total{{target=\"default\",outcome=\"{outcome}\"}}"));
     }
+    for name in ["breaker_state", "breaker_opened_total", "postponed"] {
+        series.push(format!("maintenance_target_{name}{{target=\"default\"}}"));
+    }
     for name in [
         "maintenance_schedules_deleted_total",
         "maintenance_jobs_succeeded_total",
@@ -59,7 +62,7 @@ fn expected_series() -> Vec<String> {
     series
 }
 
-const METRICS: [(&str, &str); 23] = [
+const METRICS: [(&str, &str); 26] = [
     ("maintenance_schedules", "gauge"),
     ("maintenance_schedules_created_total", "counter"),
     ("maintenance_schedules_deleted_total", "counter"),
@@ -77,6 +80,9 @@ const METRICS: [(&str, &str); 23] = [
     ("maintenance_jobs_pruned_total", "counter"),
     ("maintenance_health_module_status", "gauge"),
     ("maintenance_target_requests_total", "counter"),
+    ("maintenance_target_breaker_state", "gauge"),
+    ("maintenance_target_breaker_opened_total", "counter"),
+    ("maintenance_target_postponed", "gauge"),
     ("maintenance_store_commit_duration_seconds", "histogram"),
     ("maintenance_mailbox_depth", "gauge"),
     ("maintenance_schedule_last_success_timestamp_seconds", "gauge"),
@@ -99,7 +105,7 @@ async fn a_fresh_service_shows_every_series_at_zero() {
     for series in expected_series() {
         assert!(lines.contains(&format!("{series} 0").as_str()), "{series} in\n{}", answer.text);
     }
-    for module in ["orchestrator", "store", "audit", "ticker", "themisdb"] {
+    for module in ["orchestrator", "store", "audit", "ticker", "targets", "themisdb"] {
         let series = format!("maintenance_health_module_status{{module=\"{module}\"}} ");
         assert!(lines.iter().any(|line| line.starts_with(&series)), "{series}");
     }

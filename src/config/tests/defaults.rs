@@ -140,7 +140,7 @@ fn the_shipped_recipes_notice_when_the_server_did_nothing() {
         let rules = std::iter::once(&recipe.success).chain(recipe.verify.iter().map(|check| &check.success));
         let looks_at_store = rules
             .flat_map(|rule| &rule.assertions)
-            .any(|assertion| assertion.pointer == "/storage/error" && assertion.test == Test::Absent);
+            .any(|assertion| assertion.selector == "/storage/error".into() && assertion.test == Test::Absent);
         assert!(looks_at_store || task_type == TaskType::RetentionEnforcement, "{task_type} believes a closed store");
         let reads_only = matches!(task_type, TaskType::IndexConsistencyCheck | TaskType::MetricsCollection);
         assert_eq!(recipe.idempotent, reads_only, "{task_type}");

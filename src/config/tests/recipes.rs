@@ -55,13 +55,13 @@ fn every_key_is_read() {
     assert_eq!(recipe.required_parameters, ["reason", "table", "n", "reason2"]);
     assert_eq!(recipe.minimums["n"], 0.5);
     assert_eq!((recipe.timeout, recipe.idempotent), (Duration::from_secs(600), true));
-    assert_eq!(recipe.summary, ["/a", ""]);
+    assert_eq!(recipe.summary, ["/a".into(), "".into()]);
     assert_eq!(recipe.success.statuses, [202]);
     let tests: Vec<&Test> = recipe.success.assertions.iter().map(|assertion| &assertion.test).collect();
-    let expected = [Test::Exists, Test::Equals(json!("")), Test::NotEquals(json!(1)), Test::AtLeast(2.0), Test::Absent];
+    let expected = [Test::Exists, Test::Equals("".into()), Test::NotEquals(1.into()), Test::AtLeast(2.into()), Test::Absent];
     assert_eq!(tests, expected.iter().collect::<Vec<_>>());
     assert_eq!((recipe.verify[0].call.method, &recipe.verify[0].call.body), (Method::Get, &Body::None));
-    assert_eq!(recipe.verify[0].success.assertions, [Assertion { pointer: "/ok".into(), test: Test::Equals(json!(true)) }]);
+    assert_eq!(recipe.verify[0].success.assertions, [Assertion { selector: "/ok".into(), test: Test::Equals(true.into()) }]);
     let poll = recipe.poll.as_ref().expect("a poll");
     assert_eq!((poll.handle.as_str(), poll.state.as_str(), poll.call.method), ("/id", "/state", Method::Get));
     assert_eq!((&poll.succeeded, &poll.failed), (&vec![json!("done"), json!(1)], &vec![json!(false)]));

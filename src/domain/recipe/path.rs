@@ -88,16 +88,20 @@ fn percent_encode(text: &str, into: &mut String) {
     }
 }
 
-fn leads_to_restore(path: &str) -> bool {
-    let path = path.split(['?']).next().unwrap_or(path).to_ascii_lowercase();
-    // Encoded letters would be the way around: refuse what a server might decode to it.
-    let decoded = percent_decode(&path);
-    decoded
-        .split('/')
-        .filter(|segment| !segment.is_empty() && *segment != ".")
-        .collect::<Vec<_>>()
-        .join("/")
-        .contains("admin/restore")
+/// True when a server might take the path for `/admin/restore`: encoded letters, slashes and dots are read as what they stand for,
+/// and `..` is followed.
+pub fn leads_to_restore(path: &str) -> bool {
+    let path = percent_decode(path.split('?').next().unwrap_or_default()).to_ascii_lowercase();
+    let mut resolved: Vec<&str> = Vec::new();
+    for segment in path.split('/') {
+        match segment {
+            "" | "." => {}
+            ".." => drop(resolved.pop()),
+            other => resolved.push(other),
+        }
+    }
+    let leads = |segments: Vec<&str>| segments.join("/").contains("admin/restore");
+    leads(resolved) || leads(path.split('/').filter(|segment| !matches!(*segment, "" | ".")).collect())
 }
 
 fn percent_decode(path: &str) -> String {
@@ -107,7 +111,7 @@ fn percent_decode(path: &str) -> String {
         let code = tail.get(..2).and_then(|hex| std::str::from_utf8(hex).ok()).and_then(|hex| u8::from_str_radix(hex, 16).ok());
         match (byte, code) {
             (b'%', Some(code)) => {
-                bytes.push(code.to_ascii_lowercase());
+                bytes.push(code);
                 rest = &tail[2..];
             }
             _ => {

@@ -15,10 +15,10 @@ pub struct RenderedCall {
     pub body: Option<Value>,
 }
 
-/// Why a call cannot be made from a task's parameters.
+/// Why a call cannot be made, or an answer not be judged, with the values that there are.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RenderError {
-    /// A place without a parameter.
+    /// A place without a parameter or another value of that name.
     #[error("parameter '{0}' is missing")]
     Missing(String),
     /// An array or object where text is needed.
@@ -57,7 +57,7 @@ impl Call {
 }
 
 /// Fills a body template; `None` for an optional place without a value.
-fn fill(template: &Value, values: &Map<String, Value>) -> Result<Option<Value>, RenderError> {
+pub(super) fn fill(template: &Value, values: &Map<String, Value>) -> Result<Option<Value>, RenderError> {
     match template {
         Value::String(text) => fill_text(text, values),
         Value::Array(items) => {
@@ -78,7 +78,7 @@ fn fill(template: &Value, values: &Map<String, Value>) -> Result<Option<Value>, 
 }
 
 fn fill_text(text: &str, values: &Map<String, Value>) -> Result<Option<Value>, RenderError> {
-    if let Some(name) = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).filter(|name| !name.contains(['{', '}'])) {
+    if let Some(name) = lone_place(text) {
         return match (values.get(name.trim_end_matches('?')), name.ends_with('?')) {
             (Some(value), _) => Ok(Some(value.clone())),
             (None, true) => Ok(None),
@@ -96,6 +96,11 @@ fn fill_text(text: &str, values: &Map<String, Value>) -> Result<Option<Value>, R
     }
     filled.push_str(rest);
     Ok(Some(Value::String(filled)))
+}
+
+/// The name in a text that is nothing but `{name}`, with the mark of an optional place.
+pub(super) fn lone_place(text: &str) -> Option<&str> {
+    text.strip_prefix('{')?.strip_suffix('}').filter(|name| !name.contains(['{', '}']))
 }
 
 /// A value as it stands in a path or within a longer text; arrays and objects have no such form.

@@ -152,21 +152,15 @@ fn call(method: Method, path: &str, body: Body) -> Call {
 /// `POST /index/rebuild` with the parameters, good when `/success` is true.
 fn recipe() -> Recipe {
     Recipe {
-        call: call(Method::Post, "/index/rebuild", Body::Parameters),
-        required_parameters: Vec::new(),
-        minimums: BTreeMap::new(),
-        success: rule("/success", Test::Equals(json!(true))),
-        verify: Vec::new(),
-        poll: None,
-        cancel: None,
+        success: rule("/success", Test::Equals(true.into())),
         timeout: Duration::from_secs(600),
         idempotent: true,
-        summary: Vec::new(),
+        ..Recipe::of(call(Method::Post, "/index/rebuild", Body::Parameters))
     }
 }
 
 fn rule(pointer: &str, test: Test) -> SuccessRule {
-    SuccessRule { statuses: Vec::new(), assertions: vec![Assertion { pointer: pointer.to_owned(), test }] }
+    SuccessRule { statuses: Vec::new(), assertions: vec![Assertion { selector: pointer.into(), test }] }
 }
 
 fn object(value: Value) -> Map<String, Value> {

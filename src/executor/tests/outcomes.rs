@@ -30,6 +30,7 @@ async fn an_answer_that_meets_the_rule_is_a_success_with_its_summary() {
             http_status: Some(200),
             result_summary: Some(json!({"entry_count": 7, "n": 1})),
             idempotent: true,
+            answered: Some(true),
             ..AttemptReport::of(Outcome::Succeeded)
         }
     );

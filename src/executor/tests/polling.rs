@@ -25,7 +25,11 @@ fn polled() -> Recipe {
         succeeded: vec![json!("succeeded"), json!(1)],
         failed: vec![json!("failed")],
         interval: Duration::ZERO,
-        success: rule("/done", Test::AtLeast(5.0)),
+        backoff: 1.0,
+        max_interval: Duration::from_secs(60),
+        deadline: Duration::from_secs(600),
+        progress: Some("/done".into()),
+        success: rule("/done", Test::AtLeast(5.into())),
     };
     Recipe { success: SuccessRule::default(), poll: Some(poll), summary: vec!["/done".into()], ..recipe() }
 }

@@ -39,7 +39,7 @@ async fn the_main_call_carries_its_headers_and_an_exact_length() {
 #[tokio::test(start_paused = true)]
 async fn only_the_main_call_has_an_idempotency_key() {
     let server = Server::start([success()]).await;
-    let check = Check { call: call(Method::Get, "/stats", Body::None), success: SuccessRule::default() };
+    let check = Check { call: call(Method::Get, "/stats", Body::None), success: SuccessRule::default(), settles: true };
     let bench = Bench::new(&server, Recipe { verify: vec![check], ..recipe() });
     assert_eq!(bench.attempt().await.outcome, Outcome::Succeeded);
     let received = server.received();

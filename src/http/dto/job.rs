@@ -2,11 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::domain::job::{Job, JobState, JobTask, Outcome, Reason, Trigger};
+use crate::domain::job::{Job, JobItem, JobState, JobTask, Outcome, Reason, Trigger};
 use crate::domain::task::TaskType;
 use crate::domain::time::{serde_millis, serde_millis_option};
 
@@ -23,9 +23,13 @@ pub(in crate::http) struct JobView {
     /// The schedule's name when the job was made.
     #[schema(example = "Nightly Index Rebuild")]
     schedule_name: String,
-    /// The target when the job was made.
+    /// The target on which it runs.
     #[schema(example = "default")]
     target: String,
+    /// The jobs of one fire have the same: a fire makes one job for each target of its schedule. It is the id of the first of them,
+    /// and of a job that is alone its own; `GET /jobs?fire_id=…` lists them.
+    #[schema(example = "01890a5d-ac96-774b-bcce-b302099a8057")]
+    fire_id: Uuid,
     /// What made the job.
     trigger: Trigger,
     /// The fire's time; for a manual run the time of the request.
@@ -63,7 +67,8 @@ pub(in crate::http) struct JobView {
     /// From start to end in milliseconds.
     #[schema(required, minimum = 0)]
     duration_ms: Option<u64>,
-    /// Share of the tasks that ran to an end; in a retry those that it took over count.
+    /// Share of the work that was done: tasks that ran to an end, calls of a task with several, and what the target says of the call
+    /// under way; in a retry what it took over counts.
     #[schema(minimum = 0, maximum = 100)]
     progress_pct: u8,
     /// In the order in which they run.
@@ -104,6 +109,49 @@ pub(in crate::http) struct JobTaskView {
     /// Why it failed or did not run, in words.
     #[schema(required)]
     error_message: Option<String>,
+    /// The values that the endpoint's recipe picks out of the answer; for a task of several calls how many ended how.
+    #[schema(required, value_type = Option<Value>)]
+    result_summary: Option<Value>,
+    /// By which the target knows the work that it has accepted and goes on with; null when there is none.
+    #[schema(required, value_type = Option<Value>)]
+    handle: Option<Value>,
+    /// The calls of a task whose parameters are a list, or were found by a discovery, in their order; empty for a task that is one
+    /// call.
+    items: Vec<JobItemView>,
+}
+
+/// One call of a task that makes several.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = JobItem)]
+pub(in crate::http) struct JobItemView {
+    /// With which values.
+    #[schema(value_type = Object)]
+    parameters: Map<String, Value>,
+    /// Where it stands.
+    state: JobState,
+    /// Attempts started so far.
+    #[schema(minimum = 0)]
+    attempts: u32,
+    /// When the first attempt started.
+    #[serde(with = "serde_millis_option")]
+    #[schema(required)]
+    started_at: Option<DateTime<Utc>>,
+    /// When it ended.
+    #[serde(with = "serde_millis_option")]
+    #[schema(required)]
+    finished_at: Option<DateTime<Utc>>,
+    /// From start to end in milliseconds.
+    #[schema(required, minimum = 0)]
+    duration_ms: Option<u64>,
+    /// Status of the target's last answer.
+    #[schema(required)]
+    http_status: Option<u16>,
+    /// How the last attempt ended.
+    #[schema(required)]
+    outcome: Option<Outcome>,
+    /// Why it failed or was not made, in words.
+    #[schema(required)]
+    error_message: Option<String>,
     /// The values that the endpoint's recipe picks out of the answer.
     #[schema(required, value_type = Option<Value>)]
     result_summary: Option<Value>,
@@ -134,6 +182,9 @@ impl From<&Job> for JobView {
             id,
             schedule_id,
             definition,
+            target,
+            // Shown as the fire's id.
+            first_of_fire: _,
             trigger,
             scheduled_for,
             state,
@@ -145,15 +196,17 @@ impl From<&Job> for JobView {
             created_at,
             started_at,
             finished_at,
-            // Shows up as the reason once the job has ended.
+            // Both show up as the reason once the job has ended.
             cancel_requested_by: _,
+            aborting: _,
             tasks,
         } = job;
         Self {
             id: id.0,
             schedule_id: schedule_id.to_string(),
             schedule_name: definition.name.clone(),
-            target: definition.target.clone(),
+            target: target.clone(),
+            fire_id: job.fire_id().0,
             trigger: *trigger,
             scheduled_for: *scheduled_for,
             state: *state,
@@ -189,6 +242,10 @@ impl From<&JobTask> for JobTaskView {
             outcome,
             error_message,
             result_summary,
+            items,
+            checkpoint,
+            // Counted in the job's progress.
+            progress_pct: _,
         } = task;
         Self {
             name: name.clone(),
@@ -198,6 +255,27 @@ impl From<&JobTask> for JobTaskView {
             started_at: *started_at,
             finished_at: *finished_at,
             duration_ms: task.duration_ms(),
+            http_status: *http_status,
+            outcome: *outcome,
+            error_message: error_message.clone(),
+            result_summary: result_summary.clone(),
+            handle: checkpoint.handle.clone(),
+            items: items.iter().map(JobItemView::from).collect(),
+        }
+    }
+}
+
+impl From<&JobItem> for JobItemView {
+    fn from(item: &JobItem) -> Self {
+        let JobItem { parameters, state, attempts, started_at, finished_at, http_status, outcome, error_message, result_summary } =
+            item;
+        Self {
+            parameters: parameters.clone(),
+            state: *state,
+            attempts: *attempts,
+            started_at: *started_at,
+            finished_at: *finished_at,
+            duration_ms: item.duration_ms(),
             http_status: *http_status,
             outcome: *outcome,
             error_message: error_message.clone(),

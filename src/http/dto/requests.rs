@@ -6,9 +6,9 @@ use utoipa::ToSchema;
 
 use crate::domain::fields::{FieldError, Fields, type_name};
 use crate::domain::ids::MAX_SCHEDULE_ID_BYTES;
-use crate::domain::schedule::{Frequency, MisfirePolicy};
+use crate::domain::schedule::{Frequency, MisfirePolicy, OnWindowClose};
 use crate::domain::schedule_input::{
-    DEFAULT_MAX_ATTEMPTS, DEFAULT_TARGET, MAX_ATTEMPTS, MAX_DESCRIPTION_CHARACTERS, MAX_NAME_CHARACTERS, MAX_TASKS,
+    DEFAULT_MAX_ATTEMPTS, DEFAULT_TARGET, MAX_ATTEMPTS, MAX_DESCRIPTION_CHARACTERS, MAX_NAME_CHARACTERS, MAX_TARGETS, MAX_TASKS,
     MAX_TIMEOUT_SECONDS,
 };
 use crate::domain::task::{MAX_ITEMS, TaskType};
@@ -54,15 +54,26 @@ pub(in crate::http) struct ScheduleRequest {
     /// Whether it fires.
     #[schema(default = true)]
     enabled: Option<bool>,
-    /// Name of a configured ThemisDB server.
+    /// Name of a configured ThemisDB server. Only one of `target`, `targets` and `target_group` can be given.
     #[schema(default = "default")]
     target: Option<String>,
+    /// Names of several: a fire makes one job for each.
+    #[schema(min_items = 1, max_items = 64)]
+    targets: Option<Vec<String>>,
+    /// Name of a configured group of servers: a fire makes one job for each member that it has then.
+    target_group: Option<String>,
     /// Attempts in all for tasks that do not say their own.
     #[schema(minimum = 1, maximum = 10, default = 3)]
     max_attempts: Option<u8>,
     /// What happens to fires that were missed.
     #[schema(default = "RUN_ONCE")]
     misfire_policy: Option<MisfirePolicy>,
+    /// Leave a task out that would not end before the window does, judged by how long it took lately.
+    #[schema(default = false)]
+    fit_check: Option<bool>,
+    /// What happens to a job that is under way when its window closes.
+    #[schema(default = "STOP_BEFORE_NEXT_TASK")]
+    on_window_close: Option<OnWindowClose>,
 }
 
 /// A JSON Merge Patch (RFC 7396) for a schedule: fields that are left out stay, null sets a field back to its default, and a list
@@ -96,13 +107,22 @@ pub(in crate::http) struct SchedulePatch {
     halt_on_task_failure: Option<bool>,
     /// Whether it fires.
     enabled: Option<bool>,
-    /// Name of a configured ThemisDB server.
+    /// Name of a configured ThemisDB server; it takes the place of the servers that were there, however they were named.
     target: Option<String>,
+    /// Names of several, likewise.
+    #[schema(min_items = 1, max_items = 64)]
+    targets: Option<Vec<String>>,
+    /// Name of a configured group of servers, likewise.
+    target_group: Option<String>,
     /// Attempts in all for tasks that do not say their own.
     #[schema(minimum = 1, maximum = 10)]
     max_attempts: Option<u8>,
     /// What happens to fires that were missed.
     misfire_policy: Option<MisfirePolicy>,
+    /// Leave a task out that would not end before the window does.
+    fit_check: Option<bool>,
+    /// What happens to a job that is under way when its window closes.
+    on_window_close: Option<OnWindowClose>,
 }
 
 /// One step: a task type (in any letter case), or an object that says more.
@@ -144,16 +164,18 @@ pub(in crate::http) struct RunRequest {
     /// Ignore the window. Needs the scope `maintenance:admin`.
     #[schema(default = false)]
     force: Option<bool>,
+    /// Only on this one of the schedule's targets. Absent: on each of them.
+    target: Option<String>,
 }
 
 impl RunRequest {
-    /// Reads the body of a run: whether it is forced.
+    /// Reads the body of a run: whether it is forced, and on which target only.
     ///
     /// # Errors
     /// Every field that is unknown or of a wrong type.
-    pub fn force(document: Option<&Value>) -> Result<bool, Vec<FieldError>> {
+    pub fn read(document: Option<&Value>) -> Result<(bool, Option<String>), Vec<FieldError>> {
         let members = match document {
-            None => return Ok(false),
+            None => return Ok((false, None)),
             Some(Value::Object(members)) => members,
             Some(other) => {
                 return Err(vec![FieldError::new("", format!("the document must be an object, not {}", type_name(other)))]);
@@ -161,8 +183,9 @@ impl RunRequest {
         };
         let mut fields = Fields::new(members, "");
         let force = fields.boolean("force").unwrap_or(false);
+        let target = fields.string("target").map(str::to_owned);
         let errors = fields.finish();
-        if errors.is_empty() { Ok(force) } else { Err(errors) }
+        if errors.is_empty() { Ok((force, target)) } else { Err(errors) }
     }
 }
 
@@ -184,7 +207,12 @@ pub(in crate::http) fn nightly_index_rebuild() -> Value {
 const _: () = {
     assert!(MAX_SCHEDULE_ID_BYTES == 256 && MAX_NAME_CHARACTERS == 200 && MAX_DESCRIPTION_CHARACTERS == 2000);
     assert!(
-        MAX_TASKS == 64 && MAX_ATTEMPTS == 10 && DEFAULT_MAX_ATTEMPTS == 3 && MAX_TIMEOUT_SECONDS == 86_400 && MAX_ITEMS == 256
+        MAX_TARGETS == 64
+            && MAX_TASKS == 64
+            && MAX_ATTEMPTS == 10
+            && DEFAULT_MAX_ATTEMPTS == 3
+            && MAX_TIMEOUT_SECONDS == 86_400
+            && MAX_ITEMS == 256
     );
     assert!(matches!(DEFAULT_TARGET.as_bytes(), b"default"));
 };
@@ -195,18 +223,23 @@ mod tests {
 
     #[test]
     fn a_run_is_forced_only_when_the_body_says_so() {
-        assert_eq!(RunRequest::force(None), Ok(false));
-        assert_eq!(RunRequest::force(Some(&json!({}))), Ok(false));
-        assert_eq!(RunRequest::force(Some(&json!({"force": null}))), Ok(false));
-        assert_eq!(RunRequest::force(Some(&json!({"force": true}))), Ok(true));
+        assert_eq!(RunRequest::read(None), Ok((false, None)));
+        assert_eq!(RunRequest::read(Some(&json!({}))), Ok((false, None)));
+        assert_eq!(RunRequest::read(Some(&json!({"force": null}))), Ok((false, None)));
+        assert_eq!(RunRequest::read(Some(&json!({"force": true}))), Ok((true, None)));
+        assert_eq!(RunRequest::read(Some(&json!({"target": "b"}))), Ok((false, Some("b".to_owned()))));
     }
 
     #[test]
     fn other_bodies_of_a_run_are_refused() {
-        for (body, field) in
-            [(json!({"force": "yes"}), "force"), (json!({"dry_run": true}), "dry_run"), (json!([]), ""), (json!(null), "")]
-        {
-            let errors = RunRequest::force(Some(&body)).expect_err("a broken rule");
+        for (body, field) in [
+            (json!({"force": "yes"}), "force"),
+            (json!({"target": 1}), "target"),
+            (json!({"dry_run": true}), "dry_run"),
+            (json!([]), ""),
+            (json!(null), ""),
+        ] {
+            let errors = RunRequest::read(Some(&body)).expect_err("a broken rule");
             assert_eq!(errors[0].field, field, "{body}");
         }
     }

@@ -1,5 +1,7 @@
 //! Schedules as they are shown.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -8,7 +10,7 @@ use uuid::Uuid;
 
 use crate::domain::catalog::Catalog;
 use crate::domain::job::JobState;
-use crate::domain::schedule::{Frequency, MisfirePolicy, RunState, Schedule, ScheduleDefinition};
+use crate::domain::schedule::{Frequency, MisfirePolicy, OnWindowClose, RunState, Schedule, ScheduleDefinition, TargetSelection};
 use crate::domain::task::{Parameters, TaskSpec, TaskType};
 use crate::domain::time::{serde_millis, serde_millis_option};
 
@@ -43,14 +45,24 @@ pub(in crate::http) struct ScheduleView {
     halt_on_task_failure: bool,
     /// Whether it fires.
     enabled: bool,
-    /// Name of the ThemisDB server in the configuration.
-    #[schema(example = "default")]
-    target: String,
+    /// Name of the ThemisDB server in the configuration; null for a schedule with several.
+    #[schema(required, example = "default")]
+    target: Option<String>,
+    /// Names of the servers of a schedule with several: a fire makes one job for each.
+    #[schema(required)]
+    targets: Option<Vec<String>>,
+    /// Name of a group of servers in the configuration: a fire makes one job for each member that it has then.
+    #[schema(required)]
+    target_group: Option<String>,
     /// Attempts in all for tasks that do not say their own.
     #[schema(minimum = 1, maximum = 10, example = 3)]
     max_attempts: u8,
     /// What happens to fires that were missed.
     misfire_policy: MisfirePolicy,
+    /// Whether a task that would not end before the window does is left out, judged by how long it took lately.
+    fit_check: bool,
+    /// What happens to a job that is under way when its window closes.
+    on_window_close: OnWindowClose,
     /// When it was created.
     #[serde(with = "serde_millis")]
     #[schema(example = "2026-01-31T02:00:00.000Z")]
@@ -80,6 +92,9 @@ pub(in crate::http) struct ScheduleView {
     #[serde(with = "serde_millis_option")]
     #[schema(required)]
     next_run_at: Option<DateTime<Utc>>,
+    /// How long each task took when it last succeeded, in milliseconds by the task's name, oldest first; at most ten. `fit_check`
+    /// reckons with the longest of them.
+    task_durations_ms: BTreeMap<String, Vec<u64>>,
     /// What its author should know: tasks that cannot run on the target, a cron that never falls inside the window.
     warnings: Vec<String>,
 }
@@ -156,7 +171,7 @@ impl ScheduleView {
     pub fn new(schedule: &Schedule, catalog: &Catalog) -> Self {
         let Schedule { id, definition, version, created_at, updated_at, created_by, updated_by, run } = schedule;
         // The last success is for the metrics; the contract shows the last run.
-        let RunState { last_run_at, last_run_state, last_job_id, last_success_at: _, next_run_at } = run;
+        let RunState { last_run_at, last_run_state, last_job_id, last_success_at: _, next_run_at, durations_ms } = run;
         let ScheduleDefinition {
             name,
             description,
@@ -170,7 +185,14 @@ impl ScheduleView {
             target,
             max_attempts,
             misfire_policy,
+            fit_check,
+            on_window_close,
         } = definition.as_ref();
+        let (target, targets, target_group) = match target.clone() {
+            TargetSelection::One(target) => (Some(target), None, None),
+            TargetSelection::Many(targets) => (None, Some(targets), None),
+            TargetSelection::Group { group } => (None, None, Some(group)),
+        };
         Self {
             id: id.to_string(),
             name: name.clone(),
@@ -183,9 +205,13 @@ impl ScheduleView {
             enforce_window: *enforce_window,
             halt_on_task_failure: *halt_on_task_failure,
             enabled: *enabled,
-            target: target.clone(),
+            target,
+            targets,
+            target_group,
             max_attempts: *max_attempts,
             misfire_policy: *misfire_policy,
+            fit_check: *fit_check,
+            on_window_close: *on_window_close,
             created_at: *created_at,
             updated_at: *updated_at,
             created_by: created_by.clone(),
@@ -195,6 +221,7 @@ impl ScheduleView {
             last_run_state: *last_run_state,
             last_job_id: last_job_id.map(|id| id.0),
             next_run_at: *next_run_at,
+            task_durations_ms: durations_ms.clone(),
             warnings: definition.warnings(catalog),
         }
     }

@@ -6,7 +6,7 @@ use url::form_urlencoded;
 
 use super::cursor;
 use crate::domain::fields::{FieldError, printable};
-use crate::domain::ids::ScheduleId;
+use crate::domain::ids::{JobId, ScheduleId};
 use crate::domain::job::JobState;
 use crate::http::problem::{Problem, ProblemKind};
 use crate::http::state::HttpState;
@@ -65,11 +65,13 @@ fn job_query(query: Option<&str>) -> Result<JobQuery, Problem> {
     let states = JobState::ALL.iter().map(|state| state.as_str()).collect::<Vec<_>>().join(", ");
     let state = parameters.parsed("state", &format!("must be one of {states}"), JobState::parse);
     let schedule_id = parameters.parsed("schedule_id", "is not a schedule's id", |text| ScheduleId::parse(text).ok());
+    let target = parameters.parsed("target", "must not be empty", |text| (!text.is_empty()).then(|| text.to_owned()));
+    let fire_id = parameters.parsed("fire_id", "is not a fire's id", JobId::parse);
     let active = parameters.boolean("active");
     let limit = parameters.limit(JOBS_PER_PAGE);
     let before = parameters.parsed("cursor", BAD_CURSOR, cursor::read_job);
     parameters.finish()?;
-    Ok(JobQuery { state, schedule_id, active, limit, before })
+    Ok(JobQuery { state, schedule_id, target, fire_id, active, limit, before })
 }
 
 const BAD_CURSOR: &str = "is not a next_cursor of this list";

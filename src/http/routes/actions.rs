@@ -83,7 +83,8 @@ pub(super) async fn disable_schedule(
 
 /// Run a schedule now
 ///
-/// Makes a job at once, of a disabled schedule too. Outside the window the job is made and skipped, unless it is forced; forcing
+/// Makes a job at once, of a disabled schedule too; of a schedule with several targets one for each, and answers with the first: the
+/// others have the same `fire_id`. Outside the window the job is made and skipped, unless it is forced; forcing
 /// needs the scope `maintenance:admin` and bypasses the window alone.
 #[utoipa::path(
     post,
@@ -112,12 +113,12 @@ pub(super) async fn run_schedule(
     key: IdempotencyKey,
     OptionalJsonBody(document): OptionalJsonBody,
 ) -> Result<Response, Problem> {
-    let force = RunRequest::force(document.as_ref()).map_err(Problem::invalid)?;
+    let (force, only) = RunRequest::read(document.as_ref()).map_err(Problem::invalid)?;
     if force {
         require(&auth.principal, Scope::Admin)?;
     }
     let idempotency = key.of(document.as_ref());
-    Ok(accepted(&state.handle.run_schedule(auth.caller, id, force, idempotency).await?))
+    Ok(accepted(&state.handle.run_schedule(auth.caller, id, force, only, idempotency).await?))
 }
 
 /// A job that was made, with its path.

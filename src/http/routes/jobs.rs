@@ -25,6 +25,8 @@ use crate::orchestrator::CommandError;
     params(
         ("state" = Option<JobState>, Query, description = "Only jobs in this state; in any letter case."),
         ("schedule_id" = Option<String>, Query, description = "Only jobs of one schedule.", min_length = 1, max_length = 256),
+        ("target" = Option<String>, Query, description = "Only jobs on one target.", min_length = 1),
+        ("fire_id" = Option<String>, Query, description = "Only the jobs of one fire, one for each target of its schedule.", example = "01890a5d-ac96-774b-bcce-b302099a8057"),
         ("active" = Option<bool>, Query, description = "Only jobs that wait or run, or only those that ended."),
         ("limit" = Option<u16>, Query, description = "Items on the page; 50 where nothing is said.", minimum = 1, maximum = 500),
         ("cursor" = Option<String>, Query, description = "The `next_cursor` of the page before."),

@@ -39,7 +39,7 @@ pub(super) async fn list_schedules(
     State(state): State<HttpState>,
     ScheduleList(query): ScheduleList,
 ) -> Json<ScheduleListBody> {
-    let page = state.handle.view().schedules(&query);
+    let page = state.handle.view().schedules(&query, state.handle.catalog());
     let views = page.items.iter().map(|schedule| ScheduleView::new(schedule, state.handle.catalog())).collect();
     Json(ScheduleListBody::new(views, page.next.as_ref().map(cursor::after_schedule)))
 }

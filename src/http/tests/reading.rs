@@ -36,8 +36,12 @@ async fn a_schedule_is_shown_with_every_field_and_its_etag() {
             "halt_on_task_failure": false,
             "enabled": true,
             "target": "default",
+            "targets": null,
+            "target_group": null,
             "max_attempts": 3,
             "misfire_policy": "RUN_ONCE",
+            "fit_check": false,
+            "on_window_close": "STOP_BEFORE_NEXT_TASK",
             "created_at": "2026-01-31T02:00:00.000Z",
             "updated_at": "2026-01-31T02:00:00.000Z",
             "created_by": "alice",
@@ -47,6 +51,7 @@ async fn a_schedule_is_shown_with_every_field_and_its_etag() {
             "last_run_state": null,
             "last_job_id": null,
             "next_run_at": "2026-01-31T02:00:00.000Z",
+            "task_durations_ms": {},
             "warnings": warnings,
         })
     );

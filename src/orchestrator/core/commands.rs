@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{Step, schedule_record};
-use crate::domain::fields::FieldError;
+use crate::domain::fields::{FieldError, printable};
 use crate::domain::ids::{JobId, ScheduleId};
 use crate::domain::job::{Job, JobState, JobTask, Reason, Trigger};
 use crate::domain::principal::Caller;
@@ -99,25 +99,47 @@ impl Step<'_> {
         Ok(())
     }
 
-    pub fn run_schedule(&mut self, caller: &Caller, id: &ScheduleId, force: bool) -> Result<Arc<Job>, CommandError> {
+    /// Makes a job for each of the schedule's targets, or for `only` one of them; answers with the first.
+    pub fn run_schedule(
+        &mut self,
+        caller: &Caller,
+        id: &ScheduleId,
+        force: bool,
+        only: Option<&str>,
+    ) -> Result<Arc<Job>, CommandError> {
         let schedule = self.state.schedules.get(id).cloned().ok_or_else(|| CommandError::ScheduleNotFound(id.clone()))?;
-        if let Some(active) = self.state.active.get(id) {
-            return Err(CommandError::JobActive(*active));
+        let catalog = Arc::clone(&self.rules.catalog);
+        let mut targets = schedule.definition.target.resolve(&catalog);
+        if let Some(only) = only {
+            if !targets.contains(&only) {
+                let message = format!("'{}' is not a target of this schedule ({})", printable(only), targets.join(", "));
+                return Err(CommandError::Invalid(vec![FieldError::new("target", message)]));
+            }
+            targets.retain(|target| *target == only);
+        }
+        if let Some(active) = targets.iter().find_map(|target| self.blocking_job(id, target)) {
+            return Err(CommandError::JobActive(active));
         }
         let scheduled_for = self.free_moment(id);
-        let job = self.new_job(&schedule, Trigger::Manual, scheduled_for, Some(caller.subject.clone()), force);
-        let id = job.id;
-        let object = format!("schedule/{}", job.schedule_id);
-        self.audit_command(caller, "run_schedule", object, None, Some(serde_json::json!({ "job_id": id, "force": force })));
-        Ok(self.submit(job))
+        let jobs = self.new_jobs(&schedule, &targets, Trigger::Manual, scheduled_for);
+        let jobs: Vec<Job> =
+            jobs.into_iter().map(|job| Job { requested_by: Some(caller.subject.clone()), forced: force, ..job }).collect();
+        let ids: Vec<JobId> = jobs.iter().map(|job| job.id).collect();
+        let mut record = serde_json::json!({ "job_id": ids[0], "force": force });
+        if ids.len() > 1 {
+            record["job_ids"] = serde_json::json!(ids);
+        }
+        self.audit_command(caller, "run_schedule", schedule_object(id), None, Some(record));
+        self.submit(jobs);
+        Ok(Arc::clone(&self.state.jobs[&ids[0]]))
     }
 
     /// Makes a job that does what another one left undone. It runs that job's definition, so the schedule may have been edited or
     /// deleted since; the window binds it, as forcing is asked for run by run.
     pub fn retry_job(&mut self, caller: &Caller, id: JobId) -> Result<Arc<Job>, CommandError> {
         let original = self.state.jobs.get(&id).cloned().ok_or(CommandError::JobNotFound(id))?;
-        if let Some(active) = self.state.active.get(&original.schedule_id) {
-            return Err(CommandError::JobActive(*active));
+        if let Some(active) = self.blocking_job(&original.schedule_id, &original.target) {
+            return Err(CommandError::JobActive(active));
         }
         if original.state == JobState::Succeeded {
             return Err(CommandError::JobSucceeded(id));
@@ -125,20 +147,19 @@ impl Step<'_> {
         let plan = (original.schedule_id.clone(), Arc::clone(&original.definition));
         let tasks = original.tasks.iter().map(JobTask::for_retry).collect();
         let scheduled_for = self.free_moment(&original.schedule_id);
-        let job = self.job_of(plan, tasks, Trigger::Manual, scheduled_for);
+        let job = self.job_of(plan, original.target.clone(), tasks, Trigger::Manual, scheduled_for);
         let job = Job { requested_by: Some(caller.subject.clone()), retry_of: Some(original.id), ..job };
         let id = job.id;
         let object = format!("job/{}", original.id);
         self.audit_command(caller, "retry_job", object, None, Some(serde_json::json!({ "job_id": id })));
-        Ok(self.submit(job))
+        self.submit(vec![job]);
+        Ok(Arc::clone(&self.state.jobs[&id]))
     }
 
-    /// Queues or skips a job that somebody asked for, and starts it if there is a slot.
-    fn submit(&mut self, job: Job) -> Arc<Job> {
-        let id = job.id;
-        self.queue_or_skip(job);
+    /// Queues or skips jobs that somebody asked for, and starts them if there are slots.
+    fn submit(&mut self, jobs: Vec<Job>) {
+        jobs.into_iter().for_each(|job| self.queue_or_skip(job));
         self.admit();
-        Arc::clone(&self.state.jobs[&id])
     }
 
     /// `(schedule, scheduled_for)` is unique: a run asked for in the millisecond of a fire, one that has not been dealt with
@@ -204,16 +225,10 @@ impl Step<'_> {
         edited
     }
 
-    /// Skips the schedule's job if it is still waiting.
+    /// Skips the schedule's jobs that are still waiting.
     fn drop_pending(&mut self, id: &ScheduleId, reason: Reason, message: &str) {
-        let waiting = self
-            .state
-            .active
-            .get(id)
-            .and_then(|job| self.state.jobs.get(job))
-            .filter(|job| job.state == JobState::Pending)
-            .cloned();
-        if let Some(job) = waiting {
+        let waiting = self.state.active_jobs(id).filter(|job| job.state == JobState::Pending);
+        for job in waiting.cloned().collect::<Vec<_>>() {
             self.skip_job(&job, reason, message.to_owned());
         }
     }

@@ -38,6 +38,7 @@ impl Step<'_> {
             match due {
                 Due::Fire(id) => self.fire(&id, Lateness::Running),
                 Due::Job(id) => self.job_due(id),
+                Due::Target(name) => self.target_due(&name),
             }
         }
         self.admit();
@@ -104,15 +105,19 @@ impl Step<'_> {
         if missed > 0 {
             self.record_missed(&schedule, first, missed);
         }
-        if let Some(trigger) = trigger
-            && !self.state.fires.contains_key(&(id.clone(), latest))
-        {
-            if on_time {
-                self.lateness.push(age);
-            }
-            let job = self.new_job(&schedule, trigger, latest, None, false);
-            self.queue_or_skip(job);
+        let Some(trigger) = trigger else { return };
+        let jobs = self.new_fire(&schedule, trigger, latest);
+        if on_time && !jobs.is_empty() {
+            self.lateness.push(age);
         }
+        jobs.into_iter().for_each(|job| self.queue_or_skip(job));
+    }
+
+    /// The jobs of a fire, one for each target; without those that it has already.
+    fn new_fire(&self, schedule: &Schedule, trigger: Trigger, scheduled_for: Timestamp) -> Vec<Job> {
+        let targets = schedule.definition.target.resolve(&self.rules.catalog);
+        let left = targets.into_iter().filter(|target| !self.state.has_fired(&schedule.id, scheduled_for, target));
+        self.new_jobs(schedule, &left.collect::<Vec<_>>(), trigger, scheduled_for)
     }
 
     /// The latest missed fire is made up for when it is young enough, or its window is still open. A whole-day window never
@@ -125,39 +130,37 @@ impl Step<'_> {
         age < self.rules.misfire_grace || still_open
     }
 
-    /// One job stands for all missed fires; it is scheduled for the first of them.
+    /// One job for each target stands for all missed fires; it is scheduled for the first of them.
     fn record_missed(&mut self, schedule: &Arc<Schedule>, first: Timestamp, missed: u64) {
-        if self.state.fires.contains_key(&(schedule.id.clone(), first)) {
-            return;
-        }
-        let job = self.new_job(schedule, Trigger::Cron, first, None, false);
         let fires = if missed == 1 { "1 fire was missed".to_owned() } else { format!("{missed} fires were missed") };
-        let message = format!("{fires}, the first at {}", format_timestamp(first));
-        self.put_skipped(None, job, Reason::Misfired, message);
+        for job in self.new_fire(schedule, Trigger::Cron, first) {
+            let message = format!("{fires}, the first at {}", format_timestamp(first));
+            self.put_skipped(None, job, Reason::Misfired, message);
+        }
     }
 
-    /// A new job that has not been put into the state yet.
-    pub(super) fn new_job(
-        &mut self,
-        schedule: &Schedule,
-        trigger: Trigger,
-        scheduled_for: Timestamp,
-        requested_by: Option<String>,
-        forced: bool,
-    ) -> Job {
-        let definition = Arc::clone(&schedule.definition);
+    /// New jobs of one fire, one for each target, that have not been put into the state yet.
+    pub(super) fn new_jobs(&self, schedule: &Schedule, targets: &[&str], trigger: Trigger, scheduled_for: Timestamp) -> Vec<Job> {
+        let definition = &schedule.definition;
         let names = task::resolved_names(&definition.tasks);
         let order = task::execution_order(&definition.tasks).unwrap_or_else(|_| (0..definition.tasks.len()).collect());
-        let waiting = |position: usize| JobTask::waiting(names[position].clone(), definition.tasks[position].task_type, position);
-        let tasks = order.into_iter().map(waiting).collect();
-        let job = self.job_of((schedule.id.clone(), definition), tasks, trigger, scheduled_for);
-        Job { requested_by, forced, ..job }
+        let waiting =
+            |&position: &usize| JobTask::waiting(names[position].clone(), definition.tasks[position].task_type, position);
+        let mut jobs: Vec<Job> = Vec::with_capacity(targets.len());
+        for target in targets {
+            let tasks = order.iter().map(waiting).collect();
+            let plan = (schedule.id.clone(), Arc::clone(definition));
+            let job = self.job_of(plan, (*target).to_owned(), tasks, trigger, scheduled_for);
+            jobs.push(Job { first_of_fire: jobs.first().map(|first| first.id), ..job });
+        }
+        jobs
     }
 
     /// A job that waits, of a plan and its tasks.
     pub(super) fn job_of(
         &self,
         (schedule_id, definition): (ScheduleId, Arc<ScheduleDefinition>),
+        target: String,
         tasks: Vec<JobTask>,
         trigger: Trigger,
         scheduled_for: Timestamp,
@@ -167,6 +170,8 @@ impl Step<'_> {
             schedule_id,
             tasks,
             definition,
+            target,
+            first_of_fire: None,
             trigger,
             scheduled_for,
             state: JobState::Pending,
@@ -179,6 +184,7 @@ impl Step<'_> {
             started_at: None,
             finished_at: None,
             cancel_requested_by: None,
+            aborting: false,
         }
     }
 
@@ -187,11 +193,20 @@ impl Step<'_> {
         if let Some(window) = job.binding_window().filter(|window| !window.contains(self.now)) {
             let message = format!("it is {} and the window is {window}", self.now.format("%H:%M UTC"));
             self.put_skipped(None, job, Reason::OutsideWindow, message);
-        } else if let Some(active) = self.state.active.get(&job.schedule_id) {
+        } else if let Some(active) = self.blocking_job(&job.schedule_id, &job.target) {
             let message = format!("job {active} of this schedule was still active");
             self.put_skipped(None, job, Reason::Overlap, message);
         } else {
             self.put_job(None, job);
         }
+    }
+
+    /// The active job of a schedule beside which none may run on a target: one on the same target, or one that an earlier version of
+    /// the schedule left on a target that is not its any more.
+    pub(super) fn blocking_job(&self, schedule: &ScheduleId, target: &str) -> Option<JobId> {
+        let current = self.state.schedules.get(schedule).map(|schedule| schedule.definition.target.resolve(&self.rules.catalog));
+        let is_current = |target: &str| current.as_ref().is_some_and(|targets| targets.contains(&target));
+        let mut active = self.state.active_jobs(schedule);
+        active.find(|job| job.target == target || !is_current(&job.target)).map(|job| job.id)
     }
 }

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::Step;
-use super::runs::interrupted_message;
-use super::state::State;
+use super::runs::{end_items, interrupted_message};
+use super::state::{State, task_call};
+use super::{Effect, Step};
 use crate::domain::audit::{AuditEvent, AuditOutcome};
 use crate::domain::ids::{JobId, ScheduleId};
 use crate::domain::job::{Job, JobState, Outcome, Reason};
@@ -15,7 +15,8 @@ use crate::domain::schedule::{Schedule, ScheduleDefinition};
 use crate::domain::schedule_input::ScheduleInput;
 
 /// Jobs of one plan share one definition, as they did when they were made: read from the store, each has a copy of its own.
-fn share_definitions(schedules: &[Schedule], mut jobs: Vec<Job>) -> Vec<Job> {
+fn share_definitions(schedules: &[Schedule], jobs: Vec<Job>) -> Vec<Job> {
+    let mut jobs: Vec<Job> = jobs.into_iter().map(Job::adopt_defaults).collect();
     let mut known: HashMap<ScheduleId, Arc<ScheduleDefinition>> =
         schedules.iter().map(|schedule| (schedule.id.clone(), Arc::clone(&schedule.definition))).collect();
     for job in &mut jobs {
@@ -47,28 +48,54 @@ impl State {
 }
 
 impl Step<'_> {
-    /// After a restart: jobs that were running are over, waiting ones wait again, missed fires are dealt with.
+    /// After a restart: jobs that were running are over, but for those whose target goes on with what it accepted; waiting ones wait
+    /// again, missed fires are dealt with.
     pub fn recover(&mut self) {
         let running: Vec<Arc<Job>> = self.state.jobs.values().filter(|job| job.state == JobState::Running).cloned().collect();
         for job in running {
-            let mut next = Job::clone(&job);
-            if let Some(index) = next.running_task() {
-                let task = &mut next.tasks[index];
-                task.state = JobState::Failed;
-                task.outcome = Some(Outcome::Unknown);
-                task.retry_at = None;
-                task.finished_at = Some(self.now);
-                task.error_message =
-                    Some("the service ended while this task ran; check on the target whether it was carried out".to_owned());
+            if job.can_be_adopted() {
+                self.adopt(&job);
+            } else {
+                self.end_interrupted(job);
             }
-            self.skip_rest(&mut next, "the service ended before this task");
-            let message = interrupted_message(job.started_at);
-            self.end_job(job, next, JobState::Failed, Some(Reason::Interrupted), Some(message));
         }
         // A job whose window closed meanwhile does not wait for the next night's.
         self.end_waits_that_are_over();
         self.catch_up_after_restart();
         self.admit();
+    }
+
+    /// Waits on for work that the target accepted before the service ended. Nothing is sent twice: the call carries the handle.
+    fn adopt(&mut self, job: &Arc<Job>) {
+        let Some(index) = job.running_task() else { return };
+        let call = task_call(job, index, &self.rules.catalog);
+        tracing::info!(job_id = %job.id, task = %call.task_name, "taken up again: the target accepted it before the service ended");
+        self.effects.push(Effect::StartAttempt(call));
+        if job.cancel_requested_by.is_some() || job.aborting {
+            self.effects.push(Effect::StopAttempt(job.id));
+        }
+    }
+
+    fn end_interrupted(&mut self, job: Arc<Job>) {
+        let mut next = Job::clone(&job);
+        if let Some(index) = next.running_task() {
+            let message = "the service ended while this task ran; check on the target whether it was carried out";
+            let task = &mut next.tasks[index];
+            if let Some(item) = task.running_item() {
+                let item = &mut task.items[item];
+                item.state = JobState::Failed;
+                item.outcome = Some(Outcome::Unknown);
+                item.finished_at = Some(self.now);
+                item.error_message = Some(message.to_owned());
+            }
+            end_items(task, "the service ended before this call", self.now);
+            task.outcome = Some(Outcome::Unknown);
+            task.error_message = Some(message.to_owned());
+            self.end_task(&mut next, index, JobState::Failed);
+        }
+        self.skip_rest(&mut next, "the service ended before this task");
+        let message = interrupted_message(job.started_at);
+        self.end_job(job, next, JobState::Failed, Some(Reason::Interrupted), Some(message));
     }
 
     /// Installs a bundle's schedule, unless that was done at some time before.

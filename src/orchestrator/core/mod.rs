@@ -8,6 +8,8 @@
 //! active job; no task starts outside a window that binds; a terminal state is never left; a retry repeats no task
 //! that succeeded; a key has one effect; undo restores the state exactly.
 
+mod admission;
+mod attempts;
 mod commands;
 mod fires;
 mod idempotency;
@@ -23,6 +25,7 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+pub(super) use attempts::AttemptId;
 pub(super) use idempotency::Operation;
 pub(super) use state::State;
 
@@ -46,6 +49,8 @@ pub struct Rules {
     pub job_retention: TimeDelta,
     /// How late a fire may be and still count as on time.
     pub misfire_grace: TimeDelta,
+    /// How long a job waits for a target that lets nothing start, when no window ends the wait sooner.
+    pub queue_timeout: TimeDelta,
     /// Targets and recipes.
     pub catalog: Arc<Catalog>,
 }
@@ -57,6 +62,10 @@ pub(super) enum Effect {
     StartAttempt(TaskCall),
     /// Stop the attempt of this job that is under way.
     StopAttempt(JobId),
+    /// Let go of the attempt of this job without stopping the work on the target.
+    AbandonAttempt(JobId),
+    /// Ask this target whether a job may start on it.
+    AskTarget(String),
 }
 
 /// One batch in the making.
@@ -167,6 +176,7 @@ fn job_transition(event_id: Uuid, before: Option<&Job>, after: &Job, now: Timest
             "state": job.state,
             "reason": job.reason,
             "schedule_id": job.schedule_id,
+            "target": job.target,
             "trigger": job.trigger,
             "scheduled_for": format_timestamp(job.scheduled_for),
         })

@@ -1,135 +1,36 @@
-//! Jobs from admission to their end: slots, the order of tasks, attempts and retries, halt, windows, cancellation.
+//! Jobs from their start to their end: the order of tasks and of their calls, windows, halt.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use chrono::TimeDelta;
+use serde_json::{Value, json};
 
 use super::state::task_call;
 use super::{Effect, Step};
+use crate::domain::fields::printable;
 use crate::domain::ids::JobId;
-use crate::domain::job::{Job, JobState, Outcome, Reason};
-use crate::domain::ports::AttemptReport;
-use crate::domain::principal::Caller;
-use crate::domain::retry;
-use crate::domain::time::format_timestamp;
-
-/// Jobs looked at in one admission; more than can run at once.
-const ADMITTED_AT_ONCE: usize = 2048;
+use crate::domain::job::{Job, JobItem, JobState, JobTask, Outcome, Reason};
+use crate::domain::ports::Checkpoint;
+use crate::domain::schedule::RunState;
+use crate::domain::task::{self, Parameters};
+use crate::domain::time::{Timestamp, format_timestamp};
 
 impl Step<'_> {
-    /// Starts waiting jobs while there are slots: the oldest fire first, at most the target's number of jobs at a time.
-    ///
-    /// Looks at a bounded number of jobs: when a window closes on many, their due entries skip the rest, batch by batch.
-    pub fn admit(&mut self) {
-        for _ in 0..ADMITTED_AT_ONCE {
-            if self.state.draining || self.state.running >= self.rules.max_concurrent_jobs {
-                return;
-            }
-            let free = |(name, queue): &(&String, &super::state::TargetQueue)| {
-                queue.running < self.rules.catalog.max_concurrent_jobs(name)
-            };
-            let oldest = self.state.queues.iter().filter(free).filter_map(|(_, queue)| queue.pending.first()).min();
-            let Some(job) = oldest.and_then(|(_, id)| self.state.jobs.get(id)).cloned() else { return };
-            match job.binding_window().filter(|window| !window.contains(self.now)) {
-                Some(window) => self.skip_job(
-                    &job,
-                    Reason::WindowClosed,
-                    format!("the window {window} closed while the job waited for a slot"),
-                ),
-                None => self.start_job(&job),
-            }
-        }
-    }
-
-    /// A due entry of a job: its next attempt, or the end of the window in which it waits.
-    pub(super) fn job_due(&mut self, id: JobId) {
-        let Some(job) = self.state.jobs.get(&id).cloned() else { return };
-        if job.state == JobState::Pending {
-            let window = job.definition.window;
-            self.skip_job(&job, Reason::WindowClosed, format!("the window {window} closed while the job waited for a slot"));
-        } else if let Some(index) = job.running_task() {
-            self.retry(&job, index);
-        }
-    }
-
-    /// An attempt gave its verdict. `jitter` is a random number in `[0, 1)` for the backoff. Reports on attempts that are not under
-    /// way any more (their job was ended by a shutdown) are ignored.
-    pub fn attempt_reported(&mut self, id: JobId, task_index: usize, attempt: u32, report: AttemptReport, jitter: f64) {
-        let Some(job) = self.under_way(id, task_index, attempt) else { return };
-        let mut next = Job::clone(&job);
-        let task = &mut next.tasks[task_index];
-        task.http_status = report.http_status;
-        task.outcome = Some(report.outcome);
-        task.error_message = report.error_message;
-        task.result_summary = report.result_summary;
-        if report.outcome == Outcome::Succeeded {
-            self.end_task(&mut next, task_index, JobState::Succeeded);
-        } else if let Some(who) = next.cancel_requested_by.clone() {
-            next.tasks[task_index].error_message = Some(format!("cancelled by {who}"));
-            self.end_task(&mut next, task_index, JobState::Cancelled);
-        } else if let Some(delay) =
-            self.retry_delay(&next, task_index, report.outcome, report.idempotent, report.retry_after, jitter)
-        {
-            next.tasks[task_index].retry_at = Some(self.now + delay);
-            self.put_job(Some(job), next);
-            return;
-        } else {
-            self.end_task(&mut next, task_index, JobState::Failed);
-            if next.definition.halt_on_task_failure {
-                let message = first_failure(&next);
-                self.skip_rest(&mut next, "an earlier task failed and the schedule halts on failure");
-                self.end_job(job, next, JobState::Failed, Some(Reason::Halted), message);
-                return;
-            }
-        }
-        self.next_task(job, next);
-    }
-
-    /// An attempt was stopped on request.
-    pub fn attempt_stopped(&mut self, id: JobId, task_index: usize, attempt: u32, sent: bool) {
-        let Some(job) = self.under_way(id, task_index, attempt) else { return };
-        let mut next = Job::clone(&job);
-        let task = &mut next.tasks[task_index];
-        task.outcome = sent.then_some(Outcome::Unknown).or(task.outcome);
-        let who = next.cancel_requested_by.clone().unwrap_or_default();
-        next.tasks[task_index].error_message = Some(cancelled_message(&who, sent));
-        self.end_task(&mut next, task_index, JobState::Cancelled);
-        self.next_task(job, next);
-    }
-
-    /// Cancels a job that waits at once, and one that runs when its call has stopped.
-    pub(super) fn request_cancel(&mut self, job: &Arc<Job>, caller: &Caller) {
-        let mut next = Job::clone(job);
-        if next.cancel_requested_by.is_some() {
-            return;
-        }
-        next.cancel_requested_by = Some(caller.subject.clone());
-        let under_way = next.running_task().filter(|&index| next.tasks[index].retry_at.is_none());
-        if under_way.is_some() {
-            self.put_job(Some(Arc::clone(job)), next);
-            self.effects.push(Effect::StopAttempt(job.id));
-            return;
-        }
-        if let Some(index) = next.running_task() {
-            next.tasks[index].error_message = Some(format!("cancelled by {} before the next attempt", caller.subject));
-            self.end_task(&mut next, index, JobState::Cancelled);
-        }
-        self.end_cancelled(Arc::clone(job), next);
-    }
-
-    /// Ends every running job for a shutdown. `sent` tells of which jobs a request had begun to leave.
+    /// Ends every running job for a shutdown. `sent` tells of which jobs a request had begun to leave. A job whose target has
+    /// accepted work and said by which handle it is known goes on there, and is taken up again at the next start.
     pub fn stop_running(&mut self, sent: impl Fn(JobId) -> bool) {
         let running: Vec<Arc<Job>> = self.state.jobs.values().filter(|job| job.state == JobState::Running).cloned().collect();
         for job in running {
+            if job.can_be_adopted() {
+                self.effects.push(Effect::AbandonAttempt(job.id));
+                continue;
+            }
             let mut next = Job::clone(&job);
             if let Some(index) = next.running_task() {
                 let waiting = next.tasks[index].retry_at.is_some();
                 let sent = !waiting && sent(job.id);
-                let task = &mut next.tasks[index];
-                task.outcome = sent.then_some(Outcome::Unknown).or(task.outcome);
-                task.error_message = Some(cancelled_message("the shutdown of the service", sent));
-                self.end_task(&mut next, index, JobState::Cancelled);
+                let message = super::attempts::stopped_message("the shutdown of the service", sent);
+                self.stop_task(&mut next, index, sent, message, "the service was shut down");
                 if !waiting {
                     self.effects.push(Effect::StopAttempt(job.id));
                 }
@@ -154,7 +55,8 @@ impl Step<'_> {
         self.put_job(before, job);
     }
 
-    fn start_job(&mut self, job: &Arc<Job>) {
+    pub(super) fn start_job(&mut self, job: &Arc<Job>) {
+        self.use_clearance(&job.target);
         let mut next = Job::clone(job);
         next.state = JobState::Running;
         next.started_at = Some(self.now);
@@ -170,7 +72,7 @@ impl Step<'_> {
     }
 
     /// Starts the next task, or ends the job: `before` is what the state holds, `next` the job in the making.
-    fn next_task(&mut self, before: Arc<Job>, mut next: Job) {
+    pub(super) fn next_task(&mut self, before: Arc<Job>, mut next: Job) {
         if next.cancel_requested_by.is_some() {
             self.end_cancelled(before, next);
             return;
@@ -181,14 +83,12 @@ impl Step<'_> {
                 self.end_task(&mut next, index, JobState::Skipped);
                 continue;
             }
-            if let Some(window) = next.binding_window().filter(|window| !window.contains(self.now)) {
-                self.skip_rest(&mut next, "the window had closed");
-                let message = format!("the window {window} closed before task '{}' could start", next.tasks[index].name);
+            if let Some(message) = self.closed_before(&next, index).or_else(|| self.does_not_fit(&next, index)) {
+                self.skip_rest(&mut next, "the window had closed, or would have before its end");
                 self.end_job(before, next, JobState::Cancelled, Some(Reason::WindowClosed), Some(message));
                 return;
             }
-            next.tasks[index].state = JobState::Running;
-            next.tasks[index].started_at = Some(self.now);
+            self.begin_task(&mut next, index);
             self.start_attempt(before, next, index);
             return;
         }
@@ -197,77 +97,132 @@ impl Step<'_> {
         self.end_job(before, next, state, None, failure);
     }
 
-    fn start_attempt(&mut self, before: Arc<Job>, mut next: Job, index: usize) {
+    /// Goes on with a task that makes several calls: the next of them, or the task's end.
+    pub(super) fn next_item(&mut self, before: Arc<Job>, mut next: Job, index: usize) {
+        let stops = next.cancel_requested_by.is_some();
+        if next.tasks[index].next_item().is_some() && !stops {
+            let Some(message) = self.closed_before(&next, index) else {
+                self.start_attempt(before, next, index);
+                return;
+            };
+            end_items(&mut next.tasks[index], "the window had closed", self.now);
+            next.tasks[index].error_message = Some("the window closed before all of its calls were made".to_owned());
+            self.end_task(&mut next, index, JobState::Cancelled);
+            self.skip_rest(&mut next, "the window had closed");
+            self.end_job(before, next, JobState::Cancelled, Some(Reason::WindowClosed), Some(message));
+            return;
+        }
+        if stops && next.tasks[index].next_item().is_some() {
+            end_items(&mut next.tasks[index], "the job was cancelled", self.now);
+            next.tasks[index].error_message = Some("the job was cancelled before all of its calls were made".to_owned());
+            self.end_task(&mut next, index, JobState::Cancelled);
+        } else {
+            summarise(&mut next.tasks[index]);
+            let failed = next.tasks[index].items.iter().any(|item| item.state != JobState::Succeeded);
+            self.end_task(&mut next, index, if failed { JobState::Failed } else { JobState::Succeeded });
+        }
+        self.after_task(before, next, index);
+    }
+
+    /// A task has ended: halt, or go on.
+    pub(super) fn after_task(&mut self, before: Arc<Job>, mut next: Job, index: usize) {
+        if next.tasks[index].state == JobState::Failed && next.definition.halt_on_task_failure {
+            let message = first_failure(&next);
+            self.skip_rest(&mut next, "an earlier task failed and the schedule halts on failure");
+            self.end_job(before, next, JobState::Failed, Some(Reason::Halted), message);
+            return;
+        }
+        self.next_task(before, next);
+    }
+
+    fn begin_task(&self, job: &mut Job, index: usize) {
+        let spec = &job.definition.tasks[job.tasks[index].position];
+        let parameters = self.rules.catalog.parameters(&job.target, spec);
+        let task = &mut job.tasks[index];
+        task.state = JobState::Running;
+        task.started_at = Some(self.now);
+        // A retry brings its calls along, and knows which of them succeeded.
+        if let (Parameters::Many(list), true) = (parameters, task.items.is_empty()) {
+            task.items = list.into_iter().map(JobItem::waiting).collect();
+        }
+    }
+
+    pub(super) fn start_attempt(&mut self, before: Arc<Job>, mut next: Job, index: usize) {
         let task = &mut next.tasks[index];
         task.attempts += 1;
         task.retry_at = None;
+        if let Some(item) = task.running_item().or_else(|| task.next_item()) {
+            let item = &mut task.items[item];
+            item.state = JobState::Running;
+            item.started_at = item.started_at.or(Some(self.now));
+            item.attempts += 1;
+        }
         let call = task_call(&next, index, &self.rules.catalog);
         self.put_job(Some(before), next);
         self.effects.push(Effect::StartAttempt(call));
     }
 
-    /// The next attempt is due. The window binds it as it binds a task.
-    fn retry(&mut self, job: &Arc<Job>, index: usize) {
-        let mut next = Job::clone(job);
-        if let Some(window) = next.binding_window().filter(|window| !window.contains(self.now)) {
-            next.tasks[index].retry_at = None;
-            self.end_task(&mut next, index, JobState::Failed);
-            self.skip_rest(&mut next, "the window had closed");
-            let message = format!("the window {window} closed before the next attempt at task '{}'", next.tasks[index].name);
-            self.end_job(Arc::clone(job), next, JobState::Cancelled, Some(Reason::WindowClosed), Some(message));
-        } else {
-            self.start_attempt(Arc::clone(job), next, index);
-        }
-    }
-
-    /// How long to wait before the next attempt; `None` when there is to be none.
-    fn retry_delay(
-        &self,
-        job: &Job,
-        index: usize,
-        outcome: Outcome,
-        idempotent: bool,
-        retry_after: Option<Duration>,
-        jitter: f64,
-    ) -> Option<TimeDelta> {
-        let repeatable = outcome == Outcome::Transient || (outcome == Outcome::Unknown && idempotent);
+    /// Words for a window that has closed before a task, or the next call of it.
+    fn closed_before(&self, job: &Job, index: usize) -> Option<String> {
+        let window = job.window_while_running().filter(|window| !window.contains(self.now))?;
         let task = &job.tasks[index];
-        let spec = &job.definition.tasks[task.position];
-        let max_attempts = u32::from(spec.max_attempts.unwrap_or(job.definition.max_attempts));
-        if !repeatable || task.attempts >= max_attempts {
-            return None;
-        }
-        let delay = TimeDelta::from_std(retry::delay_after(task.attempts, jitter, retry_after)).ok()?;
-        let in_time = job.binding_window().is_none_or(|window| {
-            window.contains(self.now) && window.closes_after(self.now).is_none_or(|closes| self.now + delay < closes)
-        });
-        in_time.then_some(delay)
+        let what = if task.state == JobState::Pending { "could start" } else { "had made all of its calls" };
+        Some(format!("the window {window} closed before task '{}' {what}", task.name))
     }
 
-    /// The job, if exactly this attempt is under way.
-    fn under_way(&self, id: JobId, task_index: usize, attempt: u32) -> Option<Arc<Job>> {
-        let job = self.state.jobs.get(&id).filter(|job| job.state == JobState::Running)?;
-        let task = job.tasks.get(task_index)?;
-        (task.state == JobState::Running && task.attempts == attempt && task.retry_at.is_none()).then(|| Arc::clone(job))
+    /// Words for a task that would not end before the window does, judged by how long it took lately.
+    fn does_not_fit(&self, job: &Job, index: usize) -> Option<String> {
+        let closes = job.window_while_running().filter(|_| job.definition.fit_check)?.closes_after(self.now)?;
+        let name = &job.tasks[index].name;
+        let expected = self.state.schedules.get(&job.schedule_id)?.run.expected_duration(name)?;
+        (self.now + expected > closes).then(|| {
+            let left = closes - self.now;
+            format!(
+                "task '{name}' was not started: lately it took up to {}, and the window {} closes in {}",
+                in_words(expected),
+                job.definition.window,
+                in_words(left)
+            )
+        })
     }
 
-    fn end_task(&self, job: &mut Job, index: usize, state: JobState) {
+    pub(super) fn end_task(&self, job: &mut Job, index: usize, state: JobState) {
         let task = &mut job.tasks[index];
         task.state = state;
         task.retry_at = None;
         task.finished_at = Some(self.now);
+        task.checkpoint = Checkpoint::default();
+        task.progress_pct = None;
+    }
+
+    /// Ends a task whose call was stopped: CANCELLED, with the call under way and those that had not been made.
+    pub(super) fn stop_task(&self, job: &mut Job, index: usize, sent: bool, message: String, rest: &str) {
+        let unknown = sent.then_some(Outcome::Unknown);
+        let task = &mut job.tasks[index];
+        task.outcome = unknown.or(task.outcome);
+        if let Some(item) = task.running_item() {
+            let item = &mut task.items[item];
+            item.state = JobState::Cancelled;
+            item.outcome = unknown.or(item.outcome);
+            item.error_message = Some(message.clone());
+            item.finished_at = Some(self.now);
+        }
+        end_items(task, rest, self.now);
+        task.error_message = Some(message);
+        self.end_task(job, index, JobState::Cancelled);
     }
 
     pub(super) fn skip_rest(&self, job: &mut Job, message: &str) {
         for index in 0..job.tasks.len() {
             if job.tasks[index].state == JobState::Pending {
+                end_items(&mut job.tasks[index], message, self.now);
                 job.tasks[index].error_message = Some(message.to_owned());
                 self.end_task(job, index, JobState::Skipped);
             }
         }
     }
 
-    fn end_cancelled(&mut self, before: Arc<Job>, mut next: Job) {
+    pub(super) fn end_cancelled(&mut self, before: Arc<Job>, mut next: Job) {
         let who = next.cancel_requested_by.clone().unwrap_or_default();
         self.skip_rest(&mut next, "the job was cancelled");
         self.end_job(before, next, JobState::Cancelled, Some(Reason::CancelledByOperator), Some(format!("cancelled by {who}")));
@@ -286,18 +241,79 @@ impl Step<'_> {
         next.reason = reason;
         next.error_message = message;
         next.finished_at = Some(self.now);
+        next.aborting = false;
         let job = self.put_job(Some(before), next);
-        if let Some(schedule) = self.state.schedules.get(&job.schedule_id).cloned()
-            && schedule.run.last_job_id == Some(job.id)
-        {
-            self.put_run_state(&schedule, |run| {
-                run.last_run_state = Some(state);
-                if state == JobState::Succeeded {
+        let Some(schedule) = self.state.schedules.get(&job.schedule_id).cloned() else { return };
+        let fire = self.state_of_fire(&job);
+        let is_last = schedule.run.last_job_id.is_some_and(|last| self.state.jobs_of_fire(&job).any(|other| other.id == last));
+        let names = task::resolved_names(&schedule.definition.tasks);
+        self.put_run_state(&schedule, |run| {
+            keep_durations(run, &job, &names);
+            if is_last {
+                run.last_run_state = Some(fire);
+                if fire == JobState::Succeeded {
                     run.last_success_at = job.finished_at;
                 }
-            });
+            }
+        });
+    }
+
+    /// The jobs of a fire taken together: RUNNING while one of them has not ended, else the worst end of those that started.
+    fn state_of_fire(&self, job: &Job) -> JobState {
+        let states: Vec<JobState> = self.state.jobs_of_fire(job).map(|job| job.state).collect();
+        if states.iter().any(|state| !state.is_terminal()) {
+            return JobState::Running;
+        }
+        let worst = [JobState::Failed, JobState::Cancelled].into_iter().find(|state| states.contains(state));
+        worst.unwrap_or(JobState::Succeeded)
+    }
+}
+
+/// Keeps how long the tasks took that succeeded in this job; what a retry took over was kept before. Tasks that the schedule does not
+/// have any more are forgotten.
+fn keep_durations(run: &mut RunState, job: &Job, names: &[String]) {
+    let in_this_job = |task: &&JobTask| task.state == JobState::Succeeded && task.started_at >= job.started_at;
+    for task in job.tasks.iter().filter(in_this_job) {
+        if let Some(duration) = task.duration_ms() {
+            run.keep_duration(&task.name, duration);
         }
     }
+    run.durations_ms.retain(|name, _| names.contains(name));
+}
+
+/// Skips the calls of a task that have not been made.
+pub(super) fn end_items(task: &mut JobTask, message: &str, now: Timestamp) {
+    for item in task.items.iter_mut().filter(|item| item.state == JobState::Pending) {
+        item.state = JobState::Skipped;
+        item.error_message = Some(message.to_owned());
+        item.finished_at = Some(now);
+    }
+}
+
+/// What a task of several calls says of itself: how many ended how, and the first failure.
+fn summarise(task: &mut JobTask) {
+    let count = |state: JobState| task.items.iter().filter(|item| item.state == state).count();
+    let (total, failed, skipped) = (task.items.len(), count(JobState::Failed), count(JobState::Skipped));
+    task.result_summary = Some(json!({ "calls": total, "succeeded": count(JobState::Succeeded), "failed": failed }));
+    let first = task.items.iter().position(|item| item.state == JobState::Failed);
+    let worst = first.map_or(task.items.last(), |index| task.items.get(index));
+    task.http_status = worst.and_then(|item| item.http_status);
+    task.outcome = worst.and_then(|item| item.outcome);
+    task.error_message = first.map(|index| {
+        let item = &task.items[index];
+        let skipped = if skipped > 0 { format!(", {skipped} were not made") } else { String::new() };
+        let why = item.error_message.as_deref().unwrap_or("no reason given");
+        format!(
+            "{failed} of {total} calls failed{skipped}; the first was number {} ({}): {why}",
+            index + 1,
+            parameters_in_words(item)
+        )
+    });
+}
+
+/// The parameters of a call, short enough for a message.
+fn parameters_in_words(item: &JobItem) -> String {
+    printable(&Value::Object(item.parameters.clone()).to_string())
 }
 
 fn unmet_dependency(job: &Job, index: usize) -> Option<&str> {
@@ -306,22 +322,23 @@ fn unmet_dependency(job: &Job, index: usize) -> Option<&str> {
     spec.depends_on.iter().find(failed).map(String::as_str)
 }
 
-fn first_failure(job: &Job) -> Option<String> {
+pub(super) fn first_failure(job: &Job) -> Option<String> {
     let task = job.tasks.iter().find(|task| task.state == JobState::Failed)?;
     Some(format!("task '{}' failed: {}", task.name, task.error_message.as_deref().unwrap_or("no reason given")))
 }
 
-fn cancelled_message(by: &str, sent: bool) -> String {
-    let fate = if sent {
-        "its request had been sent: it may have been carried out, or may go on inside the target"
-    } else {
-        "its request had not been sent"
-    };
-    format!("stopped by {by}; {fate}")
+/// A length of time for a message, to the second.
+fn in_words(length: TimeDelta) -> String {
+    let seconds = length.num_seconds();
+    match (seconds / 3600, seconds % 3600 / 60, seconds % 60) {
+        (0, 0, seconds) => format!("{seconds} s"),
+        (0, minutes, seconds) => format!("{minutes} min {seconds} s"),
+        (hours, minutes, _) => format!("{hours} h {minutes} min"),
+    }
 }
 
 /// What a job that was found running says of itself.
-pub(super) fn interrupted_message(since: Option<crate::domain::time::Timestamp>) -> String {
+pub(super) fn interrupted_message(since: Option<Timestamp>) -> String {
     let since = since.map(|at| format!(" (started {})", format_timestamp(at))).unwrap_or_default();
     format!("the service ended while the job ran{since}; what its last call did is unknown")
 }

@@ -9,16 +9,19 @@ use crate::domain::catalog::Catalog;
 use crate::domain::idempotency::{IdempotencyId, IdempotencyRecord};
 use crate::domain::ids::{JobId, ScheduleId};
 use crate::domain::job::{Job, JobState};
-use crate::domain::ports::{Change, Checkpoint, TaskCall};
+use crate::domain::ports::{Change, TaskCall};
 use crate::domain::schedule::Schedule;
-use crate::domain::task::Parameters;
+use crate::domain::target_state::TargetState;
 use crate::domain::time::Timestamp;
 
 /// Something that has to be looked at when its time comes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::orchestrator) enum Due {
-    /// A running job's next attempt, or the end of a waiting job's window. Before fires: a job that ends makes room.
+    /// A running job's next attempt or the moment at which it is stopped, or the end of a waiting job's window. Before fires: a job
+    /// that ends makes room.
     Job(JobId),
+    /// A target is to be asked whether jobs may start on it.
+    Target(String),
     /// A schedule's next fire.
     Fire(ScheduleId),
 }
@@ -39,12 +42,14 @@ pub(in crate::orchestrator) struct State {
     pub(super) idempotency: BTreeMap<IdempotencyId, Arc<IdempotencyRecord>>,
     pub(super) answers_by_expiry: BTreeSet<(Timestamp, IdempotencyId)>,
     pub(super) due: BTreeSet<(Timestamp, Due)>,
-    pub(super) active: HashMap<ScheduleId, JobId>,
-    /// Fires that have a job: `(schedule, scheduled_for)` is unique.
-    pub(super) fires: HashMap<(ScheduleId, Timestamp), JobId>,
+    pub(super) active: HashMap<ScheduleId, BTreeSet<JobId>>,
+    /// Fires that have jobs, by target: `(schedule, scheduled_for, target)` is unique.
+    pub(super) fires: HashMap<(ScheduleId, Timestamp), BTreeMap<String, JobId>>,
     pub(super) ended: BTreeSet<(Timestamp, JobId)>,
     pub(super) queues: BTreeMap<String, TargetQueue>,
     pub(super) running: usize,
+    /// Targets of which something is out of the ordinary. Not stored.
+    pub(super) targets: BTreeMap<String, Arc<TargetState>>,
     /// Set at shutdown: nothing new starts.
     pub(super) draining: bool,
 }
@@ -64,6 +69,32 @@ impl State {
     /// All jobs.
     pub fn jobs(&self) -> impl Iterator<Item = &Arc<Job>> {
         self.jobs.values()
+    }
+
+    /// A target as it is known.
+    pub fn target(&self, name: &str) -> Option<&Arc<TargetState>> {
+        self.targets.get(name)
+    }
+
+    /// What is known of all targets, to be carried over when the stored part of the state is read again.
+    pub fn targets(&self) -> Vec<(String, Arc<TargetState>)> {
+        self.targets.iter().map(|(name, target)| (name.clone(), Arc::clone(target))).collect()
+    }
+
+    /// A schedule's jobs that wait or run.
+    pub fn active_jobs(&self, schedule: &ScheduleId) -> impl Iterator<Item = &Arc<Job>> {
+        self.active.get(schedule).into_iter().flatten().filter_map(|id| self.jobs.get(id))
+    }
+
+    /// The jobs of the fire that a job came of, itself included.
+    pub fn jobs_of_fire(&self, job: &Job) -> impl Iterator<Item = &Arc<Job>> {
+        let fire = self.fires.get(&(job.schedule_id.clone(), job.scheduled_for));
+        fire.into_iter().flat_map(BTreeMap::values).filter_map(|id| self.jobs.get(id))
+    }
+
+    /// True when a fire has a job on a target.
+    pub fn has_fired(&self, schedule: &ScheduleId, scheduled_for: Timestamp, target: &str) -> bool {
+        self.fires.get(&(schedule.clone(), scheduled_for)).is_some_and(|jobs| jobs.contains_key(target))
     }
 
     /// From now on nothing new starts; running jobs go on.
@@ -103,6 +134,18 @@ impl State {
                 before.iter().for_each(|record| self.remove_answer(record));
                 after.iter().for_each(|record| self.insert_answer(record));
             }
+            Change::Target { name, before, after } => {
+                if let Some(at) = before.as_ref().and_then(|target| target.ask_at) {
+                    self.due.remove(&(at, Due::Target(name.clone())));
+                }
+                match after {
+                    Some(target) => {
+                        self.due.extend(target.ask_at.map(|at| (at, Due::Target(name.clone()))));
+                        self.targets.insert(name.clone(), Arc::clone(target));
+                    }
+                    None => drop(self.targets.remove(name)),
+                }
+            }
             Change::BundleInstalled { name } => {
                 self.installed_bundles.insert(name.clone());
             }
@@ -119,6 +162,9 @@ impl State {
                 Change::Job { before, after } => self.apply(&Change::Job { before: after.clone(), after: before.clone() }),
                 Change::Idempotency { before, after } => {
                     self.apply(&Change::Idempotency { before: after.clone(), after: before.clone() })
+                }
+                Change::Target { name, before, after } => {
+                    self.apply(&Change::Target { name: name.clone(), before: after.clone(), after: before.clone() });
                 }
                 Change::BundleInstalled { name } => {
                     self.installed_bundles.remove(name);
@@ -158,9 +204,9 @@ impl State {
             }
         }
         if job.is_active() {
-            self.active.insert(job.schedule_id.clone(), job.id);
+            self.active.entry(job.schedule_id.clone()).or_default().insert(job.id);
         }
-        self.fires.insert((job.schedule_id.clone(), job.scheduled_for), job.id);
+        self.fires.entry((job.schedule_id.clone(), job.scheduled_for)).or_default().insert(job.target.clone(), job.id);
         self.jobs.insert(job.id, Arc::clone(job));
     }
 
@@ -180,13 +226,22 @@ impl State {
                 self.ended.remove(&(ended_at(job), job.id));
             }
         }
-        if self.queues.get(&job.definition.target).is_some_and(|queue| *queue == TargetQueue::default()) {
-            self.queues.remove(&job.definition.target);
+        if self.queues.get(&job.target).is_some_and(|queue| *queue == TargetQueue::default()) {
+            self.queues.remove(&job.target);
         }
-        if self.active.get(&job.schedule_id) == Some(&job.id) {
-            self.active.remove(&job.schedule_id);
+        if let Some(active) = self.active.get_mut(&job.schedule_id) {
+            active.remove(&job.id);
+            if active.is_empty() {
+                self.active.remove(&job.schedule_id);
+            }
         }
-        self.fires.remove(&(job.schedule_id.clone(), job.scheduled_for));
+        let fire = (job.schedule_id.clone(), job.scheduled_for);
+        if let Some(jobs) = self.fires.get_mut(&fire) {
+            jobs.remove(&job.target);
+            if jobs.is_empty() {
+                self.fires.remove(&fire);
+            }
+        }
         self.jobs.remove(&job.id);
     }
 
@@ -201,15 +256,16 @@ impl State {
     }
 
     fn queue(&mut self, job: &Job) -> &mut TargetQueue {
-        self.queues.entry(job.definition.target.clone()).or_default()
+        self.queues.entry(job.target.clone()).or_default()
     }
 }
 
-/// When a job has to be looked at though nothing reports: its next attempt, or the end of the window in which it waits.
+/// When a job has to be looked at though nothing reports: its next attempt, the moment at which it is stopped, or the end of the
+/// window in which it waits.
 fn job_due(job: &Job) -> Option<Timestamp> {
     match job.state {
         JobState::Pending => job.binding_window()?.closes_after(job.created_at),
-        JobState::Running => job.tasks.iter().find_map(|task| task.retry_at),
+        JobState::Running => job.tasks.iter().find_map(|task| task.retry_at).into_iter().chain(job.abort_at()).min(),
         _ => None,
     }
 }
@@ -218,22 +274,22 @@ fn job_due(job: &Job) -> Option<Timestamp> {
 pub(super) fn task_call(job: &Job, index: usize, catalog: &Catalog) -> TaskCall {
     let task = &job.tasks[index];
     let spec = &job.definition.tasks[task.position];
-    let target = job.definition.target.clone();
-    let parameters = match catalog.parameters(&target, spec) {
-        Parameters::One(parameters) => parameters,
-        Parameters::Many(list) => list.into_iter().next().unwrap_or_default(),
+    let item = task.running_item();
+    let parameters = match item {
+        Some(item) => task.items[item].parameters.clone(),
+        None => catalog.parameters(&job.target, spec).each().first().cloned().unwrap_or_default(),
     };
     TaskCall {
         job_id: job.id,
         task_index: index,
         task_name: task.name.clone(),
         attempt: task.attempts,
-        target,
-        item: None,
+        target: job.target.clone(),
+        item,
         task_type: task.task_type,
         parameters,
         timeout: spec.timeout_seconds.map(|seconds| Duration::from_secs(seconds.into())),
-        checkpoint: Checkpoint::default(),
+        checkpoint: task.checkpoint.clone(),
     }
 }
 

@@ -10,8 +10,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::sandbox::answer::Refusal;
+use crate::sandbox::chance::Chance;
 use crate::sandbox::fault::Fault;
-use crate::sandbox::fault_document::FaultDocument;
+use crate::sandbox::fault_document::{ChanceDocument, FaultDocument};
 use crate::sandbox::record::RecordedRequest;
 use crate::sandbox::shared::Shared;
 
@@ -30,6 +31,7 @@ pub(super) async fn state(State(shared): State<Arc<Shared>>) -> Json<Value> {
         })
         .collect();
     Json(json!({
+        "version": shared.config.version,
         "store": {"open": store.is_open()},
         "tables": tables,
         "changefeed": {
@@ -39,9 +41,12 @@ pub(super) async fn state(State(shared): State<Arc<Shared>>) -> Json<Value> {
         "backups": store.backups().collect::<Vec<_>>(),
         "restores": store.restores(),
         "faults": faults,
+        "faults_met": shared.faults.met(),
         "holds": shared.holds.count(),
         "requests": {"total": requests, "errors": errors, "in_flight": in_flight, "max_in_flight": max_in_flight},
         "work_in_progress": shared.work.count(),
+        "operations": shared.operations.count(),
+        "replication": *shared.replication.lock(),
     }))
 }
 
@@ -54,6 +59,13 @@ pub(super) async fn add_fault(
     let fault = Fault::try_from(document).map_err(Refusal::bad_request)?;
     shared.faults.push(fault.clone());
     Ok((StatusCode::CREATED, Json(fault.into())))
+}
+
+/// `POST /sandbox/faults/random`.
+pub(super) async fn leave_faults_to_chance(State(shared): State<Arc<Shared>>, body: Bytes) -> Result<StatusCode, Refusal> {
+    let document: ChanceDocument = parse(&body)?;
+    shared.faults.leave_to(Chance::try_from(document).map_err(Refusal::bad_request)?);
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// `DELETE /sandbox/faults`.
@@ -83,6 +95,7 @@ pub(super) async fn requests(State(shared): State<Arc<Shared>>) -> Json<Value> {
 /// `DELETE /sandbox/requests`.
 pub(super) async fn clear_requests(State(shared): State<Arc<Shared>>) -> StatusCode {
     shared.recorder.clear();
+    shared.work.clear_most();
     StatusCode::NO_CONTENT
 }
 
@@ -107,6 +120,6 @@ fn shown(request: &RecordedRequest) -> Value {
 }
 
 /// Without asking for a content type, so that a plain `curl -d` works.
-fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refusal> {
+pub(super) fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refusal> {
     serde_json::from_slice(body).map_err(|error| Refusal::bad_request(format!("Invalid JSON: {error}")))
 }

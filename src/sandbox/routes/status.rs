@@ -1,6 +1,7 @@
 //! `/health`, `/stats` and `/metrics`.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use axum::Json;
 use axum::extract::State;
@@ -49,13 +50,13 @@ pub(super) async fn stats(State(shared): State<Arc<Shared>>) -> Json<Value> {
 /// A few of ThemisDB's metrics, in Prometheus text.
 pub(super) async fn metrics(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
     let (requests, errors) = shared.recorder.totals();
-    let pending = shared.work.count() * 1024;
+    let pending = shared.pending_compaction_bytes.load(Ordering::Relaxed) + shared.work.count() as u64 * 1024;
     let series = [
         ("process_uptime_seconds", "gauge", "Process uptime in seconds", shared.uptime_seconds()),
         ("vccdb_requests_total", "counter", "Requests received", requests),
         ("vccdb_errors_total", "counter", "Requests answered with an error", errors),
         ("rocksdb_estimate_num_keys", "gauge", "Estimated number of keys", shared.store.lock().row_count()),
-        ("rocksdb_pending_compaction_bytes", "gauge", "Bytes waiting for compaction", pending as u64),
+        ("rocksdb_pending_compaction_bytes", "gauge", "Bytes waiting for compaction", pending),
     ];
     let text: String = series
         .iter()

@@ -11,6 +11,7 @@ async fn faults_can_be_scripted_over_http() {
         json!({"kind": "status", "status": 418, "body": {"a": 1}, "headers": {"x-a": "b"}}),
         json!({"kind": "delay", "milliseconds": 5}),
         json!({"kind": "hang_up"}),
+        json!({"kind": "hang_up_after_work"}),
         json!({"kind": "hang_up_after_headers"}),
         json!({"kind": "no_answer"}),
         json!({"kind": "huge_body", "bytes": 99}),

@@ -89,6 +89,56 @@ async fn a_hang_up_is_an_error_after_sending_to_the_client() {
 }
 
 #[tokio::test]
+async fn a_hang_up_after_work_has_done_all_but_answer() {
+    let sandbox = start(SandboxConfig::default()).await;
+    sandbox.lose_index_entries("orders", "status", 10);
+    let rebuild = || post(&sandbox, "/index/rebuild", r#"{"table":"orders","column":"status"}"#);
+    sandbox.script(Fault::times(1, "/index", FaultKind::HangUp));
+    sandbox.script(Fault::times(1, "/index", FaultKind::HangUpAfterWork));
+    for (fault, entries) in [("before", 240), ("after", 250)] {
+        let error = rebuild().send().await.unwrap_err();
+        assert!(error.is_request() && !error.is_connect() && !error.is_timeout());
+        assert_eq!(sandbox.index_entry_count("orders", "status"), Some(entries), "hung up {fault} the work");
+    }
+    assert!(sandbox.requests().iter().all(|request| request.ended && request.status.is_none()));
+}
+
+#[tokio::test]
+async fn a_hang_up_after_work_waits_for_the_work() {
+    let sandbox = start(SandboxConfig::default()).await;
+    sandbox.script(Fault::always("/maintenance", FaultKind::HangUpAfterWork));
+    let hold = sandbox.hold_work();
+    let request = tokio::spawn(post(&sandbox, "/maintenance/cache-warm", "{}").send());
+    within_limit(sandbox.wait_for_work(|count| count == 1)).await;
+    assert_eq!(sandbox.in_flight(), 1);
+    hold.release();
+    assert!(within_limit(request).await.unwrap().is_err());
+}
+
+#[tokio::test]
+async fn a_policy_says_no_with_a_word() {
+    let sandbox = faulty(FaultKind::policy_denied()).await;
+    let (status, body) = answer(get(&sandbox, "/health")).await;
+    assert_eq!((status, &body["error"]), (403, &json!("policy_denied")));
+}
+
+#[tokio::test]
+async fn a_server_that_starves_answers_nothing_until_less_goes_on() {
+    let sandbox = start(SandboxConfig { starves_at: Some(2), ..SandboxConfig::default() }).await;
+    let hold = sandbox.hold_work();
+    let rebuilds: Vec<_> =
+        (0..2).map(|_| tokio::spawn(post(&sandbox, "/index/reindex", r#"{"table":"orders"}"#).send())).collect();
+    within_limit(sandbox.wait_for_work(|count| count == 2)).await;
+    let health = tokio::spawn(get(&sandbox, "/health").send());
+    within_limit(sandbox.wait_for_requests(|requests| requests.len() == 3)).await;
+    assert_eq!(sandbox.requests()[2].status, None);
+    hold.release();
+    for request in rebuilds.into_iter().chain([health]) {
+        assert_eq!(within_limit(request).await.unwrap().unwrap().status(), 200);
+    }
+}
+
+#[tokio::test]
 async fn a_hang_up_after_the_headers_breaks_the_body_off() {
     let sandbox = faulty(FaultKind::HangUpAfterHeaders).await;
     let response = get(&sandbox, "/health").send().await.unwrap();

@@ -175,3 +175,13 @@ async fn a_rebuild_empties_the_index_first_and_goes_on_when_abandoned() {
     within_limit(sandbox.wait_for_work(|count| count == 0)).await;
     assert_eq!(sandbox.index_entry_count("orders", "status"), Some(250));
 }
+
+#[tokio::test]
+async fn a_spoiled_rebuild_calls_itself_a_success() {
+    let sandbox = start(SandboxConfig::default()).await;
+    sandbox.spoil_next_rebuild("orders", "status", 30);
+    let rebuild = || post(&sandbox, "/index/rebuild", r#"{"table":"orders","column":"status"}"#);
+    let spoiled = ok(rebuild()).await;
+    assert_eq!((&spoiled["success"], &spoiled["entry_count"]), (&json!(true), &json!(220)));
+    assert_eq!(ok(rebuild()).await["entry_count"], 250);
+}

@@ -5,8 +5,12 @@ mod control;
 mod faults;
 mod index;
 mod lifecycle;
+mod listener;
 mod observe;
+mod shapes;
+mod soak;
 mod store;
+mod v2026;
 
 use std::future::{Future, pending};
 use std::time::Duration;

@@ -122,8 +122,9 @@ impl SqliteStore {
                 &rows.schedules,
             ),
             (
-                "INSERT INTO jobs (id, schedule_id, scheduled_for, state, body)
-                 SELECT value ->> 'id', value ->> 'schedule_id', value ->> 'scheduled_for', value ->> 'state', value ->> 'body'
+                "INSERT INTO jobs (id, schedule_id, scheduled_for, target, state, body)
+                 SELECT value ->> 'id', value ->> 'schedule_id', value ->> 'scheduled_for', value ->> 'target', value ->> 'state',
+                        value ->> 'body'
                  FROM json_each(?1) WHERE true
                  ON CONFLICT (id) DO UPDATE SET state = excluded.state, body = excluded.body",
                 &rows.jobs,
@@ -145,7 +146,8 @@ impl SqliteStore {
                 sqlx::query(statement).bind(rows).execute(&mut **transaction).await?;
             }
         }
-        if changes.is_empty() {
+        if changes.iter().all(|change| matches!(change, Change::Target { .. })) {
+            // Nothing of it is stored, and still it has to be known whether the file can be written.
             sqlx::query("UPDATE write_check SET counts = counts + 1").execute(&mut **transaction).await?;
         }
         Ok(())

@@ -40,6 +40,7 @@ struct JobRow<'a> {
     id: String,
     schedule_id: &'a str,
     scheduled_for: i64,
+    target: &'a str,
     state: &'a str,
     body: String,
 }
@@ -66,6 +67,8 @@ impl Rows {
                     }
                 }
                 Change::BundleInstalled { name } => bundles.push(name.as_str()),
+                // Found out anew by every service.
+                Change::Target { .. } => {}
             }
         }
         let schedule_rows: Vec<ScheduleRow<'_>> =
@@ -98,6 +101,7 @@ fn job_row(job: &Job) -> Result<JobRow<'_>, serde_json::Error> {
         id: job.id.to_string(),
         schedule_id: job.schedule_id.as_str(),
         scheduled_for: job.scheduled_for.timestamp_millis(),
+        target: &job.target,
         state: job.state.as_str(),
         body: serde_json::to_string(job)?,
     })

@@ -36,6 +36,8 @@ fn job(number: u128, schedule: &Schedule) -> Job {
         id: JobId(Uuid::from_u128(number)),
         schedule_id: schedule.id.clone(),
         definition: Arc::clone(&schedule.definition),
+        target: schedule.definition.target.first().to_owned(),
+        first_of_fire: None,
         trigger: Trigger::Cron,
         scheduled_for: now(),
         state: JobState::Pending,
@@ -47,6 +49,7 @@ fn job(number: u128, schedule: &Schedule) -> Job {
         started_at: None,
         finished_at: None,
         cancel_requested_by: None,
+        aborting: false,
         retry_of: None,
         tasks: Vec::new(),
     }
@@ -133,6 +136,53 @@ async fn a_fire_has_one_job_whoever_writes() {
     assert!(matches!(error, StoreError::NotApplied(_)), "{error}");
     let loaded = store.load().await.unwrap();
     assert_eq!((loaded.jobs.len(), loaded.schedules.len()), (1, 0), "none of the refused batch is there");
+}
+
+#[tokio::test]
+async fn a_fire_has_a_job_on_each_target() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&folder.path().join("m.db")).await.unwrap();
+    let a = schedule("a");
+    let other = Job { target: "other".to_owned(), first_of_fire: Some(job(1, &a).id), ..job(2, &a) };
+    commit(&store, &[put_job(&job(1, &a)), put_job(&other)]).await.unwrap();
+    assert_eq!(store.load().await.unwrap().jobs, [job(1, &a), other]);
+}
+
+/// Rows as they were written before schedules could have several targets: without the fields that came with them.
+#[tokio::test]
+async fn what_an_earlier_version_stored_is_taken_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.db");
+    let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+    let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
+    let earlier =
+        sqlx::migrate::Migrator { migrations: MIGRATIONS.migrations[..3].to_vec().into(), ..sqlx::migrate::Migrator::DEFAULT };
+    earlier.run(&pool).await.unwrap();
+    let (a, pending) = (schedule("a"), job(1, &schedule("a")));
+    let without = |mut value: serde_json::Value, fields: &[&str]| {
+        let definition = value["definition"].as_object_mut().unwrap();
+        ["fit_check", "on_window_close"].iter().for_each(|field| assert!(definition.shift_remove(*field).is_some()));
+        fields.iter().for_each(|field| assert!(value.as_object_mut().unwrap().shift_remove(*field).is_some(), "{field}"));
+        value.to_string()
+    };
+    let insert = "INSERT INTO jobs (id, schedule_id, scheduled_for, state, body) VALUES (?1, 'a', ?2, 'PENDING', ?3)";
+    let body = without(serde_json::to_value(&pending).unwrap(), &["target", "first_of_fire", "aborting"]);
+    sqlx::query(insert).bind(pending.id.to_string()).bind(now().timestamp_millis()).bind(body).execute(&pool).await.unwrap();
+    sqlx::query(insert).bind("damaged").bind(7).bind("{").execute(&pool).await.unwrap();
+    sqlx::query("INSERT INTO schedules (id, version, body) VALUES ('a', 1, ?1)")
+        .bind(without(serde_json::to_value(&a).unwrap(), &[]))
+        .execute(&pool)
+        .await
+        .unwrap();
+    pool.close().await;
+
+    let store = SqliteStore::open(&path).await.unwrap();
+    let loaded = store.load().await.unwrap();
+    assert_eq!((loaded.schedules, loaded.damaged_rows), (vec![a.clone()], 1));
+    let jobs: Vec<Job> = loaded.jobs.into_iter().map(Job::adopt_defaults).collect();
+    assert_eq!(jobs, [pending]);
+    let same_fire = commit(&store, &[put_job(&job(2, &a))]).await.unwrap_err();
+    assert!(matches!(same_fire, StoreError::NotApplied(_)), "its target counts: {same_fire}");
 }
 
 #[tokio::test]

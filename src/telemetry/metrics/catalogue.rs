@@ -169,6 +169,27 @@ pub(super) const TARGET_REQUESTS: Metric = Metric {
     labels: &["target", "outcome"],
     kind: Kind::Counter,
 };
+pub(super) const TARGET_BREAKER: Metric = Metric {
+    name: "maintenance_target_breaker_state",
+    help: "A target's circuit breaker: 0 closed (jobs start), 0.5 half open (the target is being asked), 1 open (jobs wait).",
+    unit: Unit::Count,
+    labels: &["target"],
+    kind: Kind::Gauge,
+};
+pub(super) const TARGET_BREAKER_OPENED: Metric = Metric {
+    name: "maintenance_target_breaker_opened_total",
+    help: "How often a target's circuit breaker opened because the target did not answer.",
+    unit: Unit::Count,
+    labels: &["target"],
+    kind: Kind::Counter,
+};
+pub(super) const TARGET_POSTPONED: Metric = Metric {
+    name: "maintenance_target_postponed",
+    help: "1 while jobs wait because a pre-flight check of their target says not now, else 0.",
+    unit: Unit::Count,
+    labels: &["target"],
+    kind: Kind::Gauge,
+};
 pub(super) const STORE_COMMIT: Metric = Metric {
     name: "maintenance_store_commit_duration_seconds",
     help: "Time that one commit of the store took, failed ones included.",
@@ -233,6 +254,9 @@ pub(super) const RECORDED: &[&Metric] = &[
     &JOBS_PRUNED,
     &MODULE_STATUS,
     &TARGET_REQUESTS,
+    &TARGET_BREAKER,
+    &TARGET_BREAKER_OPENED,
+    &TARGET_POSTPONED,
     &STORE_COMMIT,
     &MAILBOX_DEPTH,
     &HTTP_REQUESTS,

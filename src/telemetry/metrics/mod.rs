@@ -53,6 +53,9 @@ struct Inner {
     jobs_pruned: Counter,
     module_status: Family<Gauge>,
     target_requests: Family<Counter>,
+    target_breaker: Family<Gauge>,
+    target_breaker_opened: Family<Counter>,
+    target_postponed: Family<Gauge>,
     store_commit: Histogram,
     mailbox_depth: Gauge,
     http_requests: Family<Counter>,
@@ -84,6 +87,9 @@ impl Metrics {
             jobs_pruned: Family::new(&catalogue::JOBS_PRUNED, recorder).get(&[]),
             module_status: Family::new(&catalogue::MODULE_STATUS, recorder),
             target_requests: Family::new(&catalogue::TARGET_REQUESTS, recorder),
+            target_breaker: Family::with_values(&catalogue::TARGET_BREAKER, recorder, &targets),
+            target_breaker_opened: Family::with_values(&catalogue::TARGET_BREAKER_OPENED, recorder, &targets),
+            target_postponed: Family::with_values(&catalogue::TARGET_POSTPONED, recorder, &targets),
             store_commit: Family::new(&catalogue::STORE_COMMIT, recorder).get(&[]),
             mailbox_depth: Family::new(&catalogue::MAILBOX_DEPTH, recorder).get(&[]),
             http_requests: Family::new(&catalogue::HTTP_REQUESTS, recorder),
@@ -190,6 +196,21 @@ impl Metrics {
     /// An attempt on a target ended so.
     pub fn target_request(&self, target: &str, outcome: &str) {
         self.inner.target_requests.get(&[target, outcome]).increment(1);
+    }
+
+    /// A target's circuit breaker: 0 closed, 0.5 half open, 1 open.
+    pub fn set_target_breaker(&self, target: &str, state: f64) {
+        self.inner.target_breaker.get(&[target]).set(state);
+    }
+
+    /// A target's circuit breaker opened.
+    pub fn target_breaker_opened(&self, target: &str) {
+        self.inner.target_breaker_opened.get(&[target]).increment(1);
+    }
+
+    /// Whether jobs wait for a pre-flight check of their target.
+    pub fn set_target_postponed(&self, target: &str, postponed: bool) {
+        self.inner.target_postponed.get(&[target]).set(if postponed { 1.0 } else { 0.0 });
     }
 
     /// A commit of the store took so long.

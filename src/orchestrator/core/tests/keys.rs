@@ -35,7 +35,7 @@ fn a_replay_is_recorded_in_the_audit_trail_as_changing_nothing() {
     let mut step = Step::new(&mut world.state, &world.rules, &world.ids, world.now);
     let operation = Operation { name: "run_schedule", object: "schedule/a" };
     let request = Some(request("k", "body"));
-    step.once(&operator(), operation, request, |step| step.run_schedule(&operator(), &id("a"), false)).unwrap();
+    step.once(&operator(), operation, request, |step| step.run_schedule(&operator(), &id("a"), false, None)).unwrap();
     let decided = step.decided();
     assert!(decided.changes.is_empty() && decided.effects.is_empty());
     let [event] = &decided.audit[..] else { panic!("{:?}", decided.audit) };
@@ -116,7 +116,7 @@ fn an_answer_outlives_a_restart_and_is_taken_back_with_its_change() {
     let before = world.state.clone();
     let mut step = Step::new(&mut world.state, &world.rules, &world.ids, world.now);
     let operation = Operation { name: "run_schedule", object: "schedule/a" };
-    let decide = |step: &mut Step<'_>| step.run_schedule(&operator(), &id("a"), false);
+    let decide = |step: &mut Step<'_>| step.run_schedule(&operator(), &id("a"), false, None);
     let answered = step.once(&operator(), operation, Some(request("k", "body")), decide).unwrap();
     let decided = step.decided();
     let stored = StoredState {

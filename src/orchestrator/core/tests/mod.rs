@@ -1,26 +1,32 @@
 //! A world in which the rules can be driven: a state, a clock that is a number, ids that count.
 
+mod adoption;
 mod edits;
 mod fires;
 mod keys;
+mod lists;
 mod properties;
 mod retries;
 mod runs;
+mod several_targets;
+mod target_gates;
+mod window_ends;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Decided, Effect, Operation, Rules, State, Step};
-use crate::domain::catalog::{Catalog, TargetCatalog};
-use crate::domain::idempotency::{Answered, IdempotentRequest};
+use super::{AttemptId, Decided, Effect, Operation, Rules, State, Step};
+use crate::domain::catalog::{BreakerRule, Catalog, TargetCatalog};
+use crate::domain::idempotency::{Answered, IdempotencyRecord, IdempotentRequest};
 use crate::domain::ids::{JobId, ScheduleId};
 use crate::domain::job::{Job, JobState, Outcome, Reason, Trigger};
-use crate::domain::ports::{AttemptReport, IdSource, TaskCall};
+use crate::domain::ports::{AttemptReport, IdSource, StoredState, TargetAnswer, TaskCall};
 use crate::domain::principal::Caller;
 use crate::domain::schedule::Schedule;
 use crate::domain::schedule_input;
@@ -48,6 +54,8 @@ pub(super) struct World {
     /// Attempts that were started and have not reported.
     pub under_way: Vec<TaskCall>,
     pub stops: Vec<JobId>,
+    /// Targets that were asked and have not answered.
+    pub asked: Vec<String>,
     /// Answers of runs under keys, by schedule and key, and until when they stand.
     pub answers: HashMap<(String, String), (Timestamp, Arc<Job>)>,
 }
@@ -57,16 +65,22 @@ pub(super) fn at(text: &str) -> Timestamp {
 }
 
 impl World {
-    /// Two targets: `default` runs one job at a time, `wide` two; three jobs in all.
+    /// Three targets: `default` runs one job at a time, `wide` two, `guarded` one, and it is asked before each; three jobs in all.
+    /// Breakers open at the second failure. `all` is a group of the three.
     pub fn new(now: &str) -> Self {
-        let target = |max_concurrent_jobs| TargetCatalog { max_concurrent_jobs, ..TargetCatalog::default() };
-        let targets = BTreeMap::from([("default".to_owned(), target(1)), ("wide".to_owned(), target(2))]);
+        let breaker = BreakerRule { failures: 2, cooldown: Duration::from_secs(10) };
+        let target = |max_concurrent_jobs| TargetCatalog { max_concurrent_jobs, breaker, ..TargetCatalog::default() };
+        let guarded = TargetCatalog { preflight: Some(Duration::from_secs(30)), ..target(1) };
+        let targets = [("default", target(1)), ("wide", target(2)), ("guarded", guarded)];
+        let all = ["default", "wide", "guarded"].map(str::to_owned).to_vec();
+        let catalog = Catalog::new(targets.into_iter().map(|(name, target)| (name.to_owned(), target)).collect());
         let rules = Rules {
             max_concurrent_jobs: 3,
             max_schedules: 10,
             job_retention: TimeDelta::hours(24),
             misfire_grace: TimeDelta::seconds(60),
-            catalog: Arc::new(Catalog::new(targets)),
+            queue_timeout: TimeDelta::hours(1),
+            catalog: Arc::new(catalog.with_groups(BTreeMap::from([("all".to_owned(), all)]))),
         };
         let ids = CountingIds(AtomicU64::new(1));
         Self {
@@ -76,6 +90,7 @@ impl World {
             now: at(now),
             under_way: Vec::new(),
             stops: Vec::new(),
+            asked: Vec::new(),
             answers: HashMap::new(),
         }
     }
@@ -94,6 +109,8 @@ impl World {
             match effect {
                 Effect::StartAttempt(call) => self.under_way.push(call),
                 Effect::StopAttempt(job) => self.stops.push(job),
+                Effect::AbandonAttempt(job) => self.under_way.retain(|call| call.job_id != job),
+                Effect::AskTarget(target) => self.asked.push(target),
             }
         }
     }
@@ -112,14 +129,14 @@ impl World {
     }
 
     pub fn run(&mut self, name: &str, force: bool) -> Result<Arc<Job>, CommandError> {
-        self.decide(|step| step.run_schedule(&operator(), &id(name), force))
+        self.decide(|step| step.run_schedule(&operator(), &id(name), force, None))
     }
 
     pub fn run_keyed(&mut self, caller: &Caller, name: &str, key: &str, body: &str) -> Result<Answered<Job>, CommandError> {
         let operation = Operation { name: "run_schedule", object: &format!("schedule/{name}") };
         let request = Some(request(key, body));
         self.decide(|step| {
-            step.alone(|step| step.once(caller, operation, request, |step| step.run_schedule(caller, &id(name), false)))
+            step.alone(|step| step.once(caller, operation, request, |step| step.run_schedule(caller, &id(name), false, None)))
         })
     }
 
@@ -145,7 +162,16 @@ impl World {
     }
 
     pub fn report_on(&mut self, call: &TaskCall, report: AttemptReport) {
-        self.decide(|step| step.attempt_reported(call.job_id, call.task_index, call.attempt, report, 0.5));
+        self.decide(|step| step.attempt_reported(AttemptId::of(call), report, 0.5));
+    }
+
+    /// The service is killed and starts again on what was stored.
+    pub fn restart(&mut self) {
+        self.state = State::restore(stored(&self.state));
+        self.under_way.clear();
+        self.stops.clear();
+        self.asked.clear();
+        self.decide(|step| step.recover());
     }
 
     pub fn schedule(&self, name: &str) -> Arc<Schedule> {
@@ -167,6 +193,17 @@ impl World {
 
     pub fn task_states(&self) -> Vec<JobState> {
         self.last_job().tasks.iter().map(|task| task.state).collect()
+    }
+}
+
+/// What a store would hold.
+pub(super) fn stored(state: &State) -> StoredState {
+    StoredState {
+        schedules: state.schedules.values().map(|schedule| Schedule::clone(schedule)).collect(),
+        jobs: state.jobs.values().map(|job| Job::clone(job)).collect(),
+        idempotency: state.idempotency.values().map(|record| IdempotencyRecord::clone(record)).collect(),
+        installed_bundles: state.installed_bundles.iter().cloned().collect(),
+        ..StoredState::default()
     }
 }
 

@@ -1,17 +1,18 @@
 //! The invariants of the module's documentation, after every step of random histories.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::domain::idempotency::{IdempotencyRecord, KEPT_FOR};
-use crate::domain::ports::{Change, StoredState};
+use crate::domain::idempotency::KEPT_FOR;
+use crate::domain::ports::{Change, Checkpoint};
+use crate::domain::schedule::OnWindowClose;
 
 #[derive(Debug, Clone)]
 enum Input {
-    Create { slot: u8, cron: u8, window: (u8, u8), enforce: bool, halt: bool, wide: bool, tasks: u8, skip: bool },
+    Create { slot: u8, cron: u8, window: (u8, u8), enforce: bool, halt: bool, target: u8, tasks: u8, skip: bool, close: u8 },
     Patch { slot: u8, cron: u8, enabled: Option<bool> },
     Delete { slot: u8 },
     Run { slot: u8, force: bool },
@@ -20,7 +21,11 @@ enum Input {
     Cancel { nth: u8 },
     Advance { seconds: u32 },
     StepBack { seconds: u16 },
-    Report { nth: u8, outcome: u8, idempotent: bool },
+    Report { nth: u8, outcome: u8, idempotent: bool, answered: Option<bool> },
+    Discover { nth: u8, found: u8 },
+    Checkpoint { nth: u8, handle: bool },
+    Progress { nth: u8, percent: u8 },
+    Answer { nth: u8, answer: u8 },
     Stopped { nth: u8, sent: bool },
     Prune,
     Restart,
@@ -30,8 +35,8 @@ enum Input {
 fn input() -> impl Strategy<Value = Input> {
     let slot = 0..5_u8;
     let leaf = prop_oneof![
-        3 => (slot.clone(), 0..5_u8, (0..24_u8, 0..24_u8), any::<bool>(), any::<bool>(), any::<bool>(), 1..4_u8, any::<bool>())
-            .prop_map(|(slot, cron, window, enforce, halt, wide, tasks, skip)| Input::Create { slot, cron, window, enforce, halt, wide, tasks, skip }),
+        3 => (slot.clone(), 0..5_u8, (0..24_u8, 0..24_u8), any::<bool>(), any::<bool>(), 0..5_u8, 1..5_u8, any::<bool>(), 0..6_u8)
+            .prop_map(|(slot, cron, window, enforce, halt, target, tasks, skip, close)| Input::Create { slot, cron, window, enforce, halt, target, tasks, skip, close }),
         2 => (slot.clone(), 0..5_u8, any::<Option<bool>>()).prop_map(|(slot, cron, enabled)| Input::Patch { slot, cron, enabled }),
         1 => slot.clone().prop_map(|slot| Input::Delete { slot }),
         2 => (slot.clone(), 0..2_u8, any::<bool>()).prop_map(|(slot, key, force)| Input::RunKeyed { slot, key, force }),
@@ -40,7 +45,12 @@ fn input() -> impl Strategy<Value = Input> {
         2 => any::<u8>().prop_map(|nth| Input::Cancel { nth }),
         6 => prop_oneof![0..30_u32, 0..7200_u32, 0..400_000_u32].prop_map(|seconds| Input::Advance { seconds }),
         1 => any::<u16>().prop_map(|seconds| Input::StepBack { seconds }),
-        8 => (any::<u8>(), 0..4_u8, any::<bool>()).prop_map(|(nth, outcome, idempotent)| Input::Report { nth, outcome, idempotent }),
+        8 => (any::<u8>(), 0..4_u8, any::<bool>(), any::<Option<bool>>())
+            .prop_map(|(nth, outcome, idempotent, answered)| Input::Report { nth, outcome, idempotent, answered }),
+        1 => (any::<u8>(), 0..4_u8).prop_map(|(nth, found)| Input::Discover { nth, found }),
+        2 => (any::<u8>(), any::<bool>()).prop_map(|(nth, handle)| Input::Checkpoint { nth, handle }),
+        1 => (any::<u8>(), 0..101_u8).prop_map(|(nth, percent)| Input::Progress { nth, percent }),
+        4 => (any::<u8>(), 0..3_u8).prop_map(|(nth, answer)| Input::Answer { nth, answer }),
         1 => (any::<u8>(), any::<bool>()).prop_map(|(nth, sent)| Input::Stopped { nth, sent }),
         1 => Just(Input::Prune),
         1 => Just(Input::Restart),
@@ -53,13 +63,21 @@ const CRONS: [&str; 5] = ["*/10 * * * * *", "*/5 * * * *", "0 * * * *", "30 2 * 
 fn apply(world: &mut World, input: &Input) {
     let slot_id = |slot: &u8| format!("s{slot}");
     match input {
-        Input::Create { slot, cron, window, enforce, halt, wide, tasks, skip } => {
-            let document = json!({
+        Input::Create { slot, cron, window, enforce, halt, target, tasks, skip, close } => {
+            let mut document = json!({
                 "id": slot_id(slot), "name": "n", "cron_expression": CRONS[usize::from(*cron)],
                 "window_start_hour": window.0, "window_end_hour": window.1, "enforce_window": enforce, "halt_on_task_failure": halt,
-                "target": if *wide { "wide" } else { "default" }, "tasks": vec!["CUSTOM"; usize::from(*tasks)],
-                "misfire_policy": if *skip { "SKIP" } else { "RUN_ONCE" },
+                "tasks": vec![json!("CUSTOM"); usize::from(*tasks)], "misfire_policy": if *skip { "SKIP" } else { "RUN_ONCE" },
+                "on_window_close": OnWindowClose::ALL[usize::from(close % 3)], "fit_check": *close > 2,
             });
+            match target {
+                0 => document["target_group"] = json!("all"),
+                1 => document["targets"] = json!(["wide", "default"]),
+                target => document["target"] = json!(["default", "wide", "guarded"][usize::from(target - 2)]),
+            }
+            if *tasks == 4 {
+                document["tasks"] = json!([{"task_type": "CUSTOM", "parameters": [{"n": 1}, {"n": 2}]}, "CUSTOM"]);
+            }
             let _ = world.try_create(document);
         }
         Input::Patch { slot, cron, enabled } => {
@@ -79,7 +97,13 @@ fn apply(world: &mut World, input: &Input) {
         Input::Retry { nth } => {
             let jobs = world.jobs();
             if let Some(job) = jobs.get(usize::from(*nth) % jobs.len().max(1)) {
-                let busy = jobs.iter().any(|other| other.schedule_id == job.schedule_id && other.is_active());
+                let schedule = world.state.schedules.get(&job.schedule_id).cloned();
+                let current = schedule.as_ref().map(|schedule| schedule.definition.target.resolve(&world.rules.catalog));
+                let blocks = |other: &Job| {
+                    other.target == job.target
+                        || !current.as_ref().is_some_and(|targets| targets.contains(&other.target.as_str()))
+                };
+                let busy = jobs.iter().any(|other| other.schedule_id == job.schedule_id && other.is_active() && blocks(other));
                 let refused = world.retry(job.id).is_err();
                 assert_eq!(refused, busy || job.state == JobState::Succeeded, "what is left undone can be retried");
             }
@@ -98,11 +122,40 @@ fn apply(world: &mut World, input: &Input) {
             world.now -= TimeDelta::seconds(i64::from(*seconds));
             world.decide(|step| step.rearm());
         }
-        Input::Report { nth, outcome, idempotent } => {
+        Input::Report { nth, outcome, idempotent, answered } => {
             if !world.under_way.is_empty() {
                 let call = world.under_way.remove(usize::from(*nth) % world.under_way.len());
                 let outcome = Outcome::ALL[usize::from(*outcome)];
-                world.report_on(&call, AttemptReport { idempotent: *idempotent, ..report(outcome) });
+                world.report_on(&call, AttemptReport { idempotent: *idempotent, answered: *answered, ..report(outcome) });
+            }
+        }
+        Input::Discover { nth, found } => {
+            if !world.under_way.is_empty() {
+                let call = world.under_way.remove(usize::from(*nth) % world.under_way.len());
+                let found = (0..*found).map(|n| json!({ "n": n }).as_object().cloned().unwrap()).collect();
+                world.report_on(&call, AttemptReport { discovered: Some(found), ..report(Outcome::Succeeded) });
+            }
+        }
+        Input::Checkpoint { nth, handle } => {
+            if let Some(call) = world.under_way.get(usize::from(*nth) % world.under_way.len().max(1)).cloned() {
+                let kept = Checkpoint { handle: handle.then(|| json!("h")), ..Checkpoint::default() };
+                world.decide(|step| step.checkpoint_reported(AttemptId::of(&call), kept));
+            }
+        }
+        Input::Progress { nth, percent } => {
+            if let Some(call) = world.under_way.get(usize::from(*nth) % world.under_way.len().max(1)).cloned() {
+                world.decide(|step| step.progress_reported(AttemptId::of(&call), *percent));
+            }
+        }
+        Input::Answer { nth, answer } => {
+            if !world.asked.is_empty() {
+                let target = world.asked.remove(usize::from(*nth) % world.asked.len());
+                let answer = match answer {
+                    0 => TargetAnswer::Ready,
+                    1 => TargetAnswer::Postpone("not now".to_owned()),
+                    _ => TargetAnswer::Unreachable("refused".to_owned()),
+                };
+                world.decide(|step| step.target_answered(&target, &answer));
             }
         }
         Input::Stopped { nth, sent } => {
@@ -110,7 +163,7 @@ fn apply(world: &mut World, input: &Input) {
                 let job = world.stops.remove(usize::from(*nth) % world.stops.len());
                 if let Some(position) = world.under_way.iter().position(|call| call.job_id == job) {
                     let call = world.under_way.remove(position);
-                    world.decide(|step| step.attempt_stopped(call.job_id, call.task_index, call.attempt, *sent));
+                    world.decide(|step| step.attempt_stopped(AttemptId::of(&call), *sent));
                 }
             }
         }
@@ -124,11 +177,7 @@ fn apply(world: &mut World, input: &Input) {
             });
         }
         Input::Restart => {
-            let stored = stored(&world.state);
-            world.state = State::restore(stored);
-            world.under_way.clear();
-            world.stops.clear();
-            world.decide(|step| step.recover());
+            world.restart();
         }
         Input::FailedCommit(input) => {
             let before = (world.state.clone(), world.under_way.clone(), world.stops.clone(), world.now);
@@ -141,6 +190,7 @@ fn apply(world: &mut World, input: &Input) {
                 now: world.now,
                 under_way: before.1.clone(),
                 stops: before.2.clone(),
+                asked: world.asked.clone(),
                 answers: world.answers.clone(),
             };
             if !matches!(**input, Input::Restart) {
@@ -175,6 +225,12 @@ fn difference(from: &State, to: &State) -> Vec<Change> {
             changes.push(Change::Idempotency { before, after });
         }
     }
+    for name in from.targets.keys().chain(to.targets.keys()).collect::<BTreeSet<_>>() {
+        let (before, after) = (from.targets.get(name).cloned(), to.targets.get(name).cloned());
+        if before != after {
+            changes.push(Change::Target { name: name.clone(), before, after });
+        }
+    }
     changes
 }
 
@@ -185,7 +241,7 @@ fn run_keyed(world: &mut World, schedule: &str, key: &str, force: bool) {
     let before = world.state.clone();
     let operation = Operation { name: "run_schedule", object: schedule };
     let request = Some(request(key, &force.to_string()));
-    let run = |step: &mut Step<'_>| step.run_schedule(&operator(), &id(schedule), force);
+    let run = |step: &mut Step<'_>| step.run_schedule(&operator(), &id(schedule), force, None);
     let result = world.decide(|step| step.alone(|step| step.once(&operator(), operation, request, run)));
     match (earlier, result) {
         (Some(first), Ok(answered)) => {
@@ -205,34 +261,38 @@ fn run_keyed(world: &mut World, schedule: &str, key: &str, force: bool) {
     }
 }
 
-fn stored(state: &State) -> StoredState {
-    StoredState {
-        schedules: state.schedules.values().map(|schedule| Schedule::clone(schedule)).collect(),
-        jobs: state.jobs.values().map(|job| Job::clone(job)).collect(),
-        idempotency: state.idempotency.values().map(|record| IdempotencyRecord::clone(record)).collect(),
-        installed_bundles: state.installed_bundles.iter().cloned().collect(),
-        ..StoredState::default()
-    }
-}
-
 fn check(world: &World, seen: &mut HashMap<JobId, Arc<Job>>, started: &mut HashSet<(JobId, usize, u32)>) {
     let state = &world.state;
     let mut fires = HashSet::new();
     let mut active = HashSet::new();
     let mut running: HashMap<&str, usize> = HashMap::new();
     for job in state.jobs.values() {
-        assert!(fires.insert((&job.schedule_id, job.scheduled_for)), "a fire starts at most one job");
+        assert!(fires.insert((&job.schedule_id, job.scheduled_for, &job.target)), "a fire starts at most one job on a target");
         if job.is_active() {
-            assert!(active.insert(&job.schedule_id), "a schedule has at most one active job");
+            assert!(active.insert((&job.schedule_id, &job.target)), "a schedule has at most one active job on a target");
         }
         if job.state == JobState::Running {
-            *running.entry(&job.definition.target).or_default() += 1;
+            *running.entry(&job.target).or_default() += 1;
             let task = &job.tasks[job.running_task().expect("a running job has a running task")];
             let under_way = world.under_way.iter().any(|call| call.job_id == job.id && call.attempt == task.attempts);
             assert!(under_way || task.retry_at.is_some(), "a running job has an attempt under way or waits for one");
         } else {
             assert!(job.running_task().is_none(), "no task runs in a job that does not");
         }
+        for task in &job.tasks {
+            let running = task.items.iter().filter(|item| item.state == JobState::Running).count();
+            assert_eq!(
+                running,
+                usize::from(task.state == JobState::Running && !task.items.is_empty()),
+                "calls follow each other"
+            );
+            assert!(
+                !task.state.is_terminal() || task.items.iter().all(|item| item.state.is_terminal()),
+                "a task ends with its calls"
+            );
+            assert!(task.state == JobState::Running || task.checkpoint.is_empty(), "only a running task waits for something");
+        }
+        assert!(job.progress_pct() <= 100);
         if job.state.is_terminal() {
             assert!(job.finished_at.is_some());
             assert!(job.tasks.iter().all(|task| task.state.is_terminal()), "the tasks of an ended job have ended");
@@ -261,7 +321,9 @@ fn check(world: &World, seen: &mut HashMap<JobId, Arc<Job>>, started: &mut HashS
             assert_ne!(original.tasks[call.task_index].state, JobState::Succeeded, "a task that succeeded is never run again");
             ancestor = original.retry_of;
         }
-        if let Some(window) = state.jobs.get(&call.job_id).and_then(|job| job.binding_window()) {
+        let Some(job) = state.jobs.get(&call.job_id) else { continue };
+        let adopted = call.checkpoint.handle.is_some();
+        if let Some(window) = job.window_while_running().filter(|_| !adopted) {
             assert!(window.contains(world.now), "no task starts outside a window that binds");
         }
     }
@@ -275,7 +337,19 @@ fn check(world: &World, seen: &mut HashMap<JobId, Arc<Job>>, started: &mut HashS
             }
         }
     }
+    for (name, target) in &state.targets {
+        assert_eq!(target.asking, world.asked.contains(name), "a target is asked when it is said to be, and once");
+        let asked_later = target.asking || target.ask_at.is_some();
+        assert!(
+            !target.is_shut() || asked_later || state.queues.get(name).is_some_and(|queue| !queue.pending.is_empty()),
+            "a shut target is asked again"
+        );
+        assert!(!target.cleared, "a clearance is for the job that starts now");
+    }
+    assert!(world.asked.iter().all(|name| state.targets.contains_key(name)));
     let mut rebuilt = State::restore(stored(state));
+    let known = state.targets().into_iter().map(|(name, target)| Change::Target { name, before: None, after: Some(target) });
+    known.for_each(|change| rebuilt.apply(&change));
     rebuilt.draining = state.draining;
     assert_eq!(&rebuilt, state, "every index is a function of the entities");
 }
@@ -289,6 +363,8 @@ proptest! {
         let (mut seen, mut started) = (HashMap::new(), HashSet::new());
         for input in &history {
             apply(&mut world, input);
+            // As the actor does at the end of every batch.
+            world.decide(|step| step.admit());
             check(&world, &mut seen, &mut started);
         }
     }

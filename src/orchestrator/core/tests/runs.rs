@@ -142,7 +142,7 @@ fn cancel_stops_the_call_and_skips_the_rest() {
     world.decide(|step| step.cancel_job(&operator(), job.id)).unwrap();
     assert_eq!(world.stops.len(), 1, "asking twice stops once");
     let call = world.under_way.remove(0);
-    world.decide(|step| step.attempt_stopped(call.job_id, call.task_index, call.attempt, true));
+    world.decide(|step| step.attempt_stopped(AttemptId::of(&call), true));
     assert_eq!(world.states(), [(Cancelled, Some(Reason::CancelledByOperator))]);
     assert_eq!(world.task_states(), [Cancelled, Skipped, Skipped]);
     assert_eq!(world.last_job().tasks[0].outcome, Some(Outcome::Unknown));
