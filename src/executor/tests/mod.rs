@@ -3,9 +3,12 @@
 mod cancelling;
 mod outcomes;
 mod polling;
+mod preflight;
 mod probes;
 mod requests;
+mod resting;
 mod server;
+mod tls;
 mod tokens;
 mod verification;
 

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
 /// What the server does with a request.
 #[derive(Debug, Clone)]
@@ -60,22 +61,33 @@ pub struct Server {
 struct Script {
     replies: Mutex<VecDeque<Reply>>,
     received: Mutex<Vec<Received>>,
+    names: Mutex<Vec<String>>,
     connections: watch::Sender<usize>,
     requests: watch::Sender<usize>,
 }
 
 impl Server {
     pub async fn start(replies: impl IntoIterator<Item = Reply>) -> Self {
+        Self::start_with(replies, None).await
+    }
+
+    /// A server at https://.
+    pub async fn start_tls(replies: impl IntoIterator<Item = Reply>, tls: rustls::ServerConfig) -> Self {
+        Self::start_with(replies, Some(TlsAcceptor::from(Arc::new(tls)))).await
+    }
+
+    async fn start_with(replies: impl IntoIterator<Item = Reply>, tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let script = Arc::new(Script {
             replies: Mutex::new(replies.into_iter().collect()),
             received: Mutex::default(),
+            names: Mutex::default(),
             connections: watch::Sender::new(0),
             requests: watch::Sender::new(0),
         });
         let mut connections = JoinSet::new();
-        connections.spawn(accept(listener, Arc::clone(&script)));
+        connections.spawn(accept(listener, tls, Arc::clone(&script)));
         Self { address, script, _connections: connections }
     }
 
@@ -95,6 +107,11 @@ impl Server {
         self.script.connections.subscribe().wait_for(|arrived| *arrived >= count).await.expect("the script lives");
     }
 
+    /// The names for which TLS clients asked (SNI), of the handshakes that succeeded.
+    pub fn names(&self) -> Vec<String> {
+        self.script.names.lock().clone()
+    }
+
     pub fn received(&self) -> Vec<Received> {
         self.script.received.lock().clone()
     }
@@ -105,15 +122,22 @@ impl Server {
     }
 }
 
-async fn accept(listener: TcpListener, script: Arc<Script>) {
+async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, script: Arc<Script>) {
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         script.connections.send_modify(|count| *count += 1);
-        connections.spawn(serve(stream, Arc::clone(&script)));
+        let (tls, script) = (tls.clone(), Arc::clone(&script));
+        connections.spawn(async move {
+            let Some(tls) = tls else { return serve(stream, script).await };
+            // A client that does not like the certificate goes away; that is what its test looks for.
+            let Ok(stream) = tls.accept(stream).await else { return };
+            script.names.lock().extend(stream.get_ref().1.server_name().map(str::to_owned));
+            serve(stream, script).await;
+        });
     }
 }
 
-async fn serve(mut stream: TcpStream, script: Arc<Script>) {
+async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, script: Arc<Script>) {
     while let Some(request) = read_request(&mut stream).await {
         script.received.lock().push(request);
         let reply = {
@@ -141,7 +165,7 @@ async fn serve(mut stream: TcpStream, script: Arc<Script>) {
     }
 }
 
-async fn read_request(stream: &mut TcpStream) -> Option<Received> {
+async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Option<Received> {
     let mut bytes = Vec::new();
     let head_length = loop {
         if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
