@@ -16,6 +16,7 @@ mod metrics_page;
 mod openapi_document;
 mod panics;
 mod problems;
+mod recipe_contracts;
 mod resuming;
 mod runs;
 mod schedules;

@@ -173,13 +173,38 @@ fn dev_has_a_recipe_for_every_type_and_keeps_the_shipped_ones() {
 #[test]
 fn the_examples_in_comments_can_be_put_to_use() {
     let example = |line: &&str| line.starts_with('[') || line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '));
-    let (_, comments) = DEFAULT_TOML.split_once("# Task types that later").expect("the examples");
+    let (_, comments) = DEFAULT_TOML.split_once("# No endpoint of a ThemisDB server is known").expect("the examples");
     let lines = comments.lines().filter_map(|line| line.strip_prefix("# ")).filter(example);
     let config = accepted(&lines.collect::<Vec<_>>().join("\n"));
-    let without: Vec<_> =
-        TaskType::ALL.into_iter().filter(|task_type| config.catalog.coverage(*task_type).0.is_empty()).collect();
-    assert_eq!(without, [TaskType::MvccCleanup]);
-    let task = TaskSpec::plain(TaskType::StorageCompaction);
-    let recipe = find(&config.catalog, "default", &task).expect("a recipe");
-    assert_eq!(recipe.required_parameters, ["plan_id"]);
+    let without: Vec<&str> = TaskType::ALL
+        .into_iter()
+        .filter(|task_type| config.catalog.coverage(*task_type).0.is_empty())
+        .map(TaskType::as_str)
+        .collect();
+    let of_2026 = ["STORAGE_COMPACTION", "CACHE_WARM", "REPLICA_VALIDATION", "MVCC_CLEANUP", "STATISTICS_UPDATE", "CUSTOM"];
+    assert_eq!(without, of_2026);
+}
+
+#[test]
+fn the_profile_of_2026_adds_what_those_versions_answer_and_no_query_of_a_callers_choice() {
+    let config = accepted("[targets.default]\nprofile = 'themisdb-2026'");
+    let catalog = &config.catalog;
+    assert_eq!(covered(catalog).len(), 11);
+    for (task_type, required) in [
+        (TaskType::StatisticsUpdate, vec!["table"]),
+        (TaskType::CacheWarm, vec!["log_path"]),
+        (TaskType::ReplicaValidation, vec![]),
+        (TaskType::StorageCompaction, vec![]),
+        (TaskType::MvccCleanup, vec![]),
+        (TaskType::IndexRebuild, vec!["table", "column"]),
+    ] {
+        let recipe = find(catalog, "default", &TaskSpec::plain(task_type)).expect("a recipe");
+        assert_eq!(recipe.required_parameters, required, "{task_type}");
+        assert!(recipe.idempotent || recipe.on_unknown.is_some(), "{task_type} does not say what to check");
+    }
+    assert!(catalog.coverage(TaskType::Custom).0.is_empty());
+    let enabled = accepted(
+        "[targets.default]\nprofile = 'themisdb-2026'\n[profiles.themisdb-2026.custom_endpoints.mine]\nmethod = 'POST'\npath = '/v2/jobs'",
+    );
+    assert_eq!(enabled.catalog.coverage(TaskType::Custom).0, ["default"]);
 }

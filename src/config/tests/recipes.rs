@@ -122,7 +122,7 @@ fn every_rule_of_a_recipe_is_checked() {
     bad("body = 5", ".body must be \"none\", \"parameters\", or a table or an array as a template, not an integer");
     bad("body = { a = 'n is {n?}' }", ".body has an optional place");
     bad("body = { a = 'n is {}' }", ".body has a place without a name");
-    bad("body = { a = '{handle}' }", ".path or body has {handle}");
+    bad("body = { a = '{handle}' }", " has {handle} in path, body or success");
     bad("summary = ['a']", ".summary must be a JSON pointer");
     bad("parameter_minimums = { n = 'x' }", ".parameter_minimums must be a number");
     bad("parameter_minimums = 0", ".parameter_minimums must be a table of numbers");

@@ -82,7 +82,7 @@ async fn the_path_is_the_bases_prefix_and_the_rendered_path() {
         bench.attempt().await;
         assert_eq!(server.lines().pop().as_deref(), Some(line));
     }
-    let sneaky = Recipe { call: call(Method::Post, "/admin/x/%2e%2e/restore", Body::None), ..recipe() };
+    let sneaky = Recipe { call: call(Method::Post, "/admin/x/%2e%2e/backup", Body::None), ..recipe() };
     let bench = Bench::new(&server, sneaky);
     let report = bench.attempt().await;
     assert_eq!(report.outcome, Outcome::Permanent);

@@ -25,6 +25,7 @@ pub struct TestAppBuilder {
     now: String,
     configuration: String,
     sandbox: SandboxConfig,
+    environment: Vec<(String, String)>,
     store: Option<Arc<dyn Store>>,
     executor: Option<Arc<dyn TaskExecutor>>,
 }
@@ -45,6 +46,12 @@ impl TestAppBuilder {
 
     pub fn sandbox(mut self, sandbox: SandboxConfig) -> Self {
         self.sandbox = sandbox;
+        self
+    }
+
+    /// Variables of the environment.
+    pub fn environment(mut self, variables: impl IntoIterator<Item = (String, String)>) -> Self {
+        self.environment.extend(variables);
         self
     }
 
@@ -72,6 +79,7 @@ impl TestAppBuilder {
             base: String::new(),
             config: None,
             configuration: self.configuration,
+            environment: self.environment,
         };
         app.start_service(self.store, self.executor).await;
         app
@@ -88,6 +96,7 @@ pub struct TestApp {
     base: String,
     config: Option<Config>,
     configuration: String,
+    environment: Vec<(String, String)>,
 }
 
 impl TestApp {
@@ -98,6 +107,7 @@ impl TestApp {
             now: "2026-01-05T02:00:00Z".to_owned(),
             configuration: String::new(),
             sandbox: SandboxConfig::default(),
+            environment: Vec::new(),
             store: None,
             executor: None,
         }
@@ -138,7 +148,7 @@ impl TestApp {
     }
 
     async fn start_service(&mut self, store: Option<Arc<dyn Store>>, executor: Option<Arc<dyn TaskExecutor>>) {
-        let config = load(&self.write_configuration(), [], Mode::Dev).expect("a valid configuration");
+        let config = load(&self.write_configuration(), self.environment.clone(), Mode::Dev).expect("a valid configuration");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as Arc<dyn Clock>;
         let adapters = Adapters { clock, store, executor, ..Adapters::default() };
