@@ -101,9 +101,10 @@ async fn adopted_work_can_be_cancelled_on_the_target() {
 async fn work_that_the_target_has_forgotten_meanwhile_is_unknown() {
     let first = sandbox().await;
     let files = Files::with(&first.base_url(), RECIPE);
-    let _hold = first.hold_work();
+    let hold = first.hold_work();
     let (mut service, _) = with_accepted_work(&files, &first).await;
     service.kill();
+    hold.release();
     // Another server of the same address would do; a stand-in that knows no operation is the same.
     first.script(themis_maintenance::sandbox::Fault::always(
         "/v2/jobs/",

@@ -139,7 +139,7 @@ fn every_rule_of_a_recipe_is_checked() {
     bad("success = { assertions = [{ pointer = '/x', at_least = 'a' }] }", ".success.assertions[0].at_least must be a number");
     bad("verify = [{ path = '/y' }, { path = '/y', method = 'POST', body = 'none' }]", ".verify[1].method must be GET");
     bad("verify = { path = '/admin/restore' }", ".verify.path must not lead to /admin/restore");
-    bad("verify = { path = '/v/{handle}' }", " has {handle} in verify or cancel, but no poll table");
+    bad("verify = { path = '/v/{handle}' }", " has {handle} in verify, but no poll table");
     bad("cancel = { path = '/c' }", ".cancel.method is missing");
     bad(
         "poll = { handle = '/id', path = '/p', state = '/s', succeeded = [] }",
