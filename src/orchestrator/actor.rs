@@ -272,7 +272,7 @@ impl Orchestrator {
     fn perform(&mut self, effects: Vec<Effect>, changes: &[Change]) {
         for effect in effects {
             match effect {
-                Effect::StartAttempt(call) => self.attempts.start(call),
+                Effect::StartAttempt(call) => self.attempts.start(*call),
                 Effect::StopAttempt(job) => self.attempts.stop(job),
                 Effect::AbandonAttempt(job) => self.attempts.abandon(job),
                 Effect::AskTarget(target) => self.attempts.ask(target),

@@ -93,9 +93,9 @@ impl Step<'_> {
         let (now, preflight) = (self.now, self.rules.catalog.preflight(name));
         let next = match answer {
             TargetAnswer::Postpone(why) if preflight.is_some() => asked.postponed(why.clone(), now + self.pause(name), now),
-            TargetAnswer::Ready | TargetAnswer::Postpone(_) => {
-                TargetState { cleared: preflight.is_some(), ..TargetState::default() }
-            }
+            // Without checks only the rate limit can have held the question back: whether it answers is not known yet.
+            TargetAnswer::Postpone(why) => asked.question_in_vain(why, self.rules.catalog.breaker(name), now),
+            TargetAnswer::Ready => TargetState { cleared: preflight.is_some(), ..TargetState::default() },
             TargetAnswer::Unreachable(why) => {
                 let next = asked.question_in_vain(why, self.rules.catalog.breaker(name), now);
                 match (next.breaker, preflight) {

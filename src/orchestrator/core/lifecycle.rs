@@ -70,7 +70,7 @@ impl Step<'_> {
         let Some(index) = job.running_task() else { return };
         let call = task_call(job, index, &self.rules.catalog);
         tracing::info!(job_id = %job.id, task = %call.task_name, "taken up again: the target accepted it before the service ended");
-        self.effects.push(Effect::StartAttempt(call));
+        self.effects.push(Effect::StartAttempt(Box::new(call)));
         if job.cancel_requested_by.is_some() || job.aborting {
             self.effects.push(Effect::StopAttempt(job.id));
         }

@@ -59,7 +59,7 @@ pub struct Rules {
 #[derive(Debug, Clone)]
 pub(super) enum Effect {
     /// Make this attempt.
-    StartAttempt(TaskCall),
+    StartAttempt(Box<TaskCall>),
     /// Stop the attempt of this job that is under way.
     StopAttempt(JobId),
     /// Let go of the attempt of this job without stopping the work on the target.

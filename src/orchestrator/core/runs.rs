@@ -159,7 +159,7 @@ impl Step<'_> {
         }
         let call = task_call(&next, index, &self.rules.catalog);
         self.put_job(Some(before), next);
-        self.effects.push(Effect::StartAttempt(call));
+        self.effects.push(Effect::StartAttempt(Box::new(call)));
     }
 
     /// Words for a window that has closed before a task, or the next call of it.

@@ -107,7 +107,7 @@ impl World {
     pub fn perform(&mut self, decided: Decided) {
         for effect in decided.effects {
             match effect {
-                Effect::StartAttempt(call) => self.under_way.push(call),
+                Effect::StartAttempt(call) => self.under_way.push(*call),
                 Effect::StopAttempt(job) => self.stops.push(job),
                 Effect::AbandonAttempt(job) => self.under_way.retain(|call| call.job_id != job),
                 Effect::AskTarget(target) => self.asked.push(target),
