@@ -20,7 +20,7 @@ pub(super) fn call(section: &mut Section<'_>, default_method: Option<Method>) ->
         Some(default) => section.or("method", default, read_method),
         None => section.required("method", read_method),
     };
-    let path = section.required("path", |node| PathTemplate::parse(&string(node)?).map_err(|error| error.to_string()));
+    let path = section.required("path", path);
     let body = match section.node("body") {
         None => Some(match method {
             Some(Method::Get | Method::Delete) => Body::None,
@@ -29,6 +29,12 @@ pub(super) fn call(section: &mut Section<'_>, default_method: Option<Method>) ->
         Some(node) => body(node).map_err(|message| section.mistake("body", message)).ok(),
     };
     Some(Call { method: method?, path: path?, body: body? })
+}
+
+fn path(node: &Node) -> Result<PathTemplate, String> {
+    let path = PathTemplate::parse(&string(node)?).map_err(|error| error.to_string())?;
+    let optional = path.parameters().any(|name| name.ends_with('?'));
+    if optional { Err("has an optional place such as {name?}; a path needs all of its places".to_owned()) } else { Ok(path) }
 }
 
 fn body(node: &Node) -> Result<Body, String> {

@@ -198,3 +198,20 @@ fn readable(end: &SuccessRule) -> SuccessRule {
 fn is_hopeless(status: u16) -> bool {
     (300..500).contains(&status) && !matches!(status, 401 | 403 | 408 | 425 | 429)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_that_would_pass_the_deadline_is_cut_once() {
+        let seconds = Duration::from_secs;
+        let deadline = deadline_after(seconds(100));
+        let mut last = LastQuestion::default();
+        assert_eq!(last.before(deadline, seconds(60)), seconds(60));
+        assert_eq!(last.before(deadline, seconds(100)), seconds(95));
+        assert_eq!(last.before(deadline, seconds(100)), seconds(100), "the last question has been asked");
+        let soon = deadline_after(seconds(4));
+        assert_eq!(LastQuestion::default().before(soon, seconds(60)), seconds(2), "half of what is left");
+    }
+}

@@ -4,6 +4,7 @@ mod auth;
 mod defaults;
 mod layers;
 mod preflight;
+mod recipe_places;
 mod recipes;
 mod sections;
 mod targets;

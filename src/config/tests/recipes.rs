@@ -8,14 +8,14 @@ use crate::domain::recipe::{Assertion, Body, Method, Recipe, Test};
 use crate::domain::task::{Parameters, TaskSpec, TaskType};
 
 /// The recipe of LOG_ROTATION out of these lines.
-fn recipe(lines: &str) -> Arc<Recipe> {
+pub(super) fn recipe(lines: &str) -> Arc<Recipe> {
     let config = accepted(&format!("[endpoints.LOG_ROTATION]\n{lines}"));
     Arc::clone(find(&config.catalog, "default", &TaskSpec::plain(TaskType::LogRotation)).expect("a recipe"))
 }
 
 /// Asserts that these lines of an otherwise whole recipe are a mistake.
 #[track_caller]
-fn bad(lines: &str, expected: &str) {
+pub(super) fn bad(lines: &str, expected: &str) {
     let text = format!("[endpoints.LOG_ROTATION]\nmethod = 'POST'\npath = '/x'\n{lines}");
     refused(&text, &format!("endpoints.LOG_ROTATION{expected}"));
 }

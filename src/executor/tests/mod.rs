@@ -1,6 +1,8 @@
 //! The executor against a scripted server. Time stands still unless a test moves it, so no outcome depends on the machine's pace.
 
+mod adopting;
 mod cancelling;
+mod discovering;
 mod outcomes;
 mod polling;
 mod preflight;
@@ -8,6 +10,8 @@ mod probes;
 mod requests;
 mod resting;
 mod server;
+mod settling;
+mod steps;
 mod tls;
 mod tokens;
 mod verification;
@@ -27,7 +31,7 @@ use super::{HttpExecutor, RequestMetrics, TargetSettings};
 use crate::domain::catalog::{Catalog, TargetCatalog};
 use crate::domain::ids::JobId;
 use crate::domain::job::Outcome;
-use crate::domain::ports::{AttemptReport, AttemptTrace, Checkpoint, TaskCall, TaskExecutor};
+use crate::domain::ports::{AttemptObserver, AttemptReport, AttemptTrace, Checkpoint, TaskCall, TaskExecutor};
 use crate::domain::recipe::{Assertion, Body, Call, Method, PathTemplate, Recipe, SuccessRule, Test};
 use crate::domain::task::TaskType;
 
@@ -53,6 +57,36 @@ struct Counted(Mutex<Vec<(String, Outcome)>>);
 impl RequestMetrics for Counted {
     fn target_request(&self, target: &str, outcome: Outcome) {
         self.0.lock().push((target.to_owned(), outcome));
+    }
+}
+
+/// Keeps what an attempt says while it is under way.
+#[derive(Clone, Default)]
+struct Kept {
+    metrics: Arc<Counted>,
+    checkpoints: Arc<Mutex<Vec<(Checkpoint, usize)>>>,
+    progress: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Kept {
+    /// Each checkpoint, and how many calls had been made before it.
+    fn checkpoints(&self) -> Vec<(Checkpoint, usize)> {
+        self.checkpoints.lock().clone()
+    }
+
+    fn progress(&self) -> Vec<u8> {
+        self.progress.lock().clone()
+    }
+}
+
+#[async_trait::async_trait]
+impl AttemptObserver for Kept {
+    async fn keep(&self, checkpoint: Checkpoint) {
+        self.checkpoints.lock().push((checkpoint, self.metrics.0.lock().len()));
+    }
+
+    fn progress(&self, percent: u8) {
+        self.progress.lock().push(percent);
     }
 }
 
@@ -94,6 +128,13 @@ impl Bench {
             checkpoint: Checkpoint::default(),
         };
         Self { executor: Arc::new(executor), metrics, trace: Arc::default(), task, _stopped: StoppedClock::new() }
+    }
+
+    /// The same with somebody who hears what the attempt says.
+    fn watched(mut self) -> (Self, Kept) {
+        let kept = Kept { metrics: Arc::clone(&self.metrics), ..Kept::default() };
+        self.trace = Arc::new(AttemptTrace::observed(Box::new(kept.clone())));
+        (self, kept)
     }
 
     async fn attempt(&self) -> AttemptReport {
