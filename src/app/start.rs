@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use chrono::TimeDelta;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -15,6 +14,7 @@ use crate::audit::{FileAudit, NoAudit};
 use crate::config::{Config, StorageUrl, TargetConfig};
 use crate::domain::health::OWN_MODULES;
 use crate::domain::ports::{AuditSink, Store, TaskExecutor};
+use crate::domain::time::to_delta;
 use crate::executor::{HttpExecutor, TargetSettings};
 use crate::http::{self, HttpSettings, HttpState, TokenVerifier, VerificationKey, VerifierSettings};
 use crate::orchestrator::{HealthRegistry, Orchestrator, Ports, Rules, bundles};
@@ -48,9 +48,9 @@ pub async fn start(config: Config, adapters: Adapters, listener: TcpListener) ->
     let rules = Rules {
         max_concurrent_jobs: config.orchestrator.max_concurrent_jobs,
         max_schedules: config.orchestrator.max_schedules,
-        job_retention: time_delta(config.orchestrator.job_retention),
-        misfire_grace: time_delta(config.orchestrator.misfire_grace),
-        queue_timeout: time_delta(config.orchestrator.queue_timeout),
+        job_retention: to_delta(config.orchestrator.job_retention),
+        misfire_grace: to_delta(config.orchestrator.misfire_grace),
+        queue_timeout: to_delta(config.orchestrator.queue_timeout),
         catalog: Arc::clone(&catalog),
     };
     let bundles = bundles::inputs(&config.orchestrator.bundles, &catalog, clock.now())
@@ -191,8 +191,4 @@ async fn start_ticker(
     Ticker::start(jobs, Arc::new(SystemClock))
         .await
         .map_err(|error| AppError::internal("the service's own cron jobs cannot be started", error))
-}
-
-fn time_delta(duration: std::time::Duration) -> TimeDelta {
-    TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
 }

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use serde_json::Map;
 
 use super::layer::{Node, Value};
-use super::recipe_calls::call;
+use super::recipe_calls::{each, reading_call};
 use super::recipe_rules::success;
 use super::section::Section;
 use super::values::{float, kind, string};
-use crate::domain::recipe::{Method, RenderedCall, SuccessRule};
+use crate::domain::recipe::{RenderedCall, SuccessRule};
 
 /// A question to a target, and the answer that lets a job start.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,15 +44,11 @@ pub struct MetricRule {
 
 /// Reads all checks; `None` when one of them is not whole.
 pub(super) fn preflight(section: &mut Section<'_>) -> Option<Vec<PreflightCheck>> {
-    section.tables("preflight").into_iter().map(check).collect::<Vec<_>>().into_iter().collect()
+    each(section, "preflight", check)
 }
 
 fn check(mut section: Section<'_>) -> Option<PreflightCheck> {
-    let call = call(&mut section, Some(Method::Get));
-    if call.as_ref().is_some_and(|call| call.method != Method::Get) {
-        section.mistake("method", "must be GET: a check must not change anything");
-    }
-    let call = call.and_then(|call| {
+    let call = reading_call(&mut section, "a check").and_then(|call| {
         let none = Map::new();
         let place =
             |error| section.mistake("path", format!("or body has a place to fill, but no task stands behind it: {error}"));
@@ -72,12 +68,12 @@ fn check(mut section: Section<'_>) -> Option<PreflightCheck> {
 }
 
 fn metrics(section: &mut Section<'_>) -> Option<Vec<MetricRule>> {
-    let given = section.tables("metrics");
-    if given.is_empty() {
+    let rules = each(section, "metrics", metric)?;
+    if rules.is_empty() {
         section.mistake("metrics", "must hold at least one table with name and at_most or at_least");
         return None;
     }
-    given.into_iter().map(metric).collect::<Vec<_>>().into_iter().collect()
+    Some(rules)
 }
 
 fn metric(mut section: Section<'_>) -> Option<MetricRule> {

@@ -57,7 +57,7 @@ fn body(node: &Node) -> Result<Body, String> {
 }
 
 /// Reads a table, or an array of them; `None` when one of them is not whole.
-fn each<T>(section: &mut Section<'_>, key: &'static str, read: impl Fn(Section<'_>) -> Option<T>) -> Option<Vec<T>> {
+pub(super) fn each<T>(section: &mut Section<'_>, key: &'static str, read: impl Fn(Section<'_>) -> Option<T>) -> Option<Vec<T>> {
     let given = section.tables(key);
     let count = given.len();
     let read: Vec<T> = given.into_iter().filter_map(read).collect();
@@ -103,7 +103,8 @@ pub(super) fn discoveries(section: &mut Section<'_>) -> Option<Vec<Discovery>> {
     })
 }
 
-fn reading_call(section: &mut Section<'_>, what: &str) -> Option<Call> {
+/// A call that must not change anything; `what` is named when it would.
+pub(super) fn reading_call(section: &mut Section<'_>, what: &str) -> Option<Call> {
     let call = call(section, Some(Method::Get));
     if call.as_ref().is_some_and(|call| call.method != Method::Get) {
         section.mistake("method", format!("must be GET: {what} must not change anything"));

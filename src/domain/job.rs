@@ -220,6 +220,12 @@ impl JobItem {
         }
     }
 
+    /// The call is over.
+    pub fn end(&mut self, state: JobState, now: Timestamp) {
+        self.state = state;
+        self.finished_at = Some(now);
+    }
+
     /// From start to end in milliseconds, for a call that has both.
     pub fn duration_ms(&self) -> Option<u64> {
         Some(time::millis_between(self.started_at?, self.finished_at?))
@@ -334,6 +340,11 @@ impl JobTask {
     /// Position of the call that is under way, or waits for its next attempt, in a task that makes several.
     pub fn running_item(&self) -> Option<usize> {
         self.items.iter().position(|item| item.state == JobState::Running)
+    }
+
+    /// The call that is under way, or waits for its next attempt, in a task that makes several.
+    pub fn running_item_mut(&mut self) -> Option<&mut JobItem> {
+        self.items.iter_mut().find(|item| item.state == JobState::Running)
     }
 
     /// Position of the call that comes next, in a task that makes several.

@@ -18,6 +18,7 @@ pub mod recipe;
 pub mod retry;
 pub mod schedule;
 pub mod schedule_input;
+pub mod target_input;
 pub mod target_state;
 pub mod task;
 pub mod time;

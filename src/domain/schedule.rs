@@ -105,6 +105,18 @@ impl TargetSelection {
         }
     }
 
+    /// Whether a target is among those of [`TargetSelection::resolve`].
+    pub fn includes(&self, target: &str, catalog: &Catalog) -> bool {
+        match self {
+            Self::One(one) => one == target,
+            Self::Many(targets) => targets.iter().any(|one| one == target),
+            Self::Group { group } => match catalog.group(group) {
+                Some(members) => members.iter().any(|member| member == target),
+                None => group == target,
+            },
+        }
+    }
+
     /// The first name in it.
     pub fn first(&self) -> &str {
         match self {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::catalog::BreakerRule;
-use super::time::Timestamp;
+use super::time::{Timestamp, to_delta};
 use super::vocabulary::wire_enum;
 
 wire_enum! {
@@ -71,7 +71,7 @@ impl TargetState {
         let failures = self.failures.saturating_add(1);
         let next = Self { failures, ..self.clone() };
         match self.breaker {
-            Breaker::Closed if failures >= rule.failures => next.opened(first_cooldown(rule), why, now),
+            Breaker::Closed if failures >= rule.failures => next.opened(to_delta(rule.cooldown), why, now),
             Breaker::Closed | Breaker::Open | Breaker::HalfOpen => next,
         }
     }
@@ -83,8 +83,8 @@ impl TargetState {
         if self.breaker != Breaker::HalfOpen {
             return asked.without_answer(why, rule, now);
         }
-        let longest = time_delta(BreakerRule::LONGEST_COOLDOWN);
-        let cooldown = self.cooldown.checked_mul(2).unwrap_or(longest).min(longest).max(first_cooldown(rule));
+        let longest = to_delta(BreakerRule::LONGEST_COOLDOWN);
+        let cooldown = self.cooldown.checked_mul(2).unwrap_or(longest).min(longest).max(to_delta(rule.cooldown));
         Self { failures: self.failures.saturating_add(1), ..asked }.opened(cooldown, why, now)
     }
 
@@ -114,14 +114,6 @@ impl TargetState {
             ..self
         }
     }
-}
-
-fn first_cooldown(rule: BreakerRule) -> TimeDelta {
-    time_delta(rule.cooldown)
-}
-
-fn time_delta(duration: std::time::Duration) -> TimeDelta {
-    TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Instants as the service writes them: RFC 3339, UTC, milliseconds.
 
+use std::time::Duration;
+
 use chrono::{DateTime, DurationRound, SecondsFormat, TimeDelta, Utc};
 
 /// An instant in UTC. Everything the service stores or shows is cut to whole milliseconds.
@@ -18,6 +20,11 @@ pub fn to_millis(instant: Timestamp) -> Timestamp {
 /// Whole milliseconds from `start` to `end`, zero when the clock went back in between.
 pub fn millis_between(start: Timestamp, end: Timestamp) -> u64 {
     u64::try_from((end - start).num_milliseconds()).unwrap_or(0)
+}
+
+/// A length of time as timestamps are moved by it; one that they cannot hold counts as the longest.
+pub fn to_delta(duration: Duration) -> TimeDelta {
+    TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
 }
 
 /// `serde(with = "…")` for an instant with milliseconds.

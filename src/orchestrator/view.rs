@@ -120,10 +120,7 @@ impl ReadView {
         let from = query.after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
         let wanted = |schedule: &Schedule| {
             query.enabled.is_none_or(|enabled| schedule.definition.enabled == enabled)
-                && query
-                    .target
-                    .as_ref()
-                    .is_none_or(|target| schedule.definition.target.resolve(catalog).contains(&target.as_str()))
+                && query.target.as_ref().is_none_or(|target| schedule.definition.target.includes(target, catalog))
         };
         let found = inner.schedules.range::<ScheduleId, _>((from, Bound::Unbounded)).map(|(_, schedule)| schedule);
         page(found.filter(|schedule| wanted(schedule)).cloned(), query.limit, |schedule| schedule.id.clone())

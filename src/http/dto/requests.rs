@@ -8,9 +8,9 @@ use crate::domain::fields::{FieldError, Fields, type_name};
 use crate::domain::ids::MAX_SCHEDULE_ID_BYTES;
 use crate::domain::schedule::{Frequency, MisfirePolicy, OnWindowClose};
 use crate::domain::schedule_input::{
-    DEFAULT_MAX_ATTEMPTS, DEFAULT_TARGET, MAX_ATTEMPTS, MAX_DESCRIPTION_CHARACTERS, MAX_NAME_CHARACTERS, MAX_TARGETS, MAX_TASKS,
-    MAX_TIMEOUT_SECONDS,
+    DEFAULT_MAX_ATTEMPTS, MAX_ATTEMPTS, MAX_DESCRIPTION_CHARACTERS, MAX_NAME_CHARACTERS, MAX_TASKS, MAX_TIMEOUT_SECONDS,
 };
+use crate::domain::target_input::{DEFAULT_TARGET, MAX_TARGETS};
 use crate::domain::task::{MAX_ITEMS, TaskType};
 use crate::http::dto::schedule::ParametersView;
 

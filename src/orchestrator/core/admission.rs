@@ -5,14 +5,12 @@
 
 use std::sync::Arc;
 
-use chrono::TimeDelta;
-
 use super::{Effect, Step};
 use crate::domain::ids::JobId;
 use crate::domain::job::{Job, JobState, Reason};
 use crate::domain::ports::{Change, TargetAnswer};
 use crate::domain::target_state::{Breaker, TargetState};
-use crate::domain::time::format_timestamp;
+use crate::domain::time::{format_timestamp, to_delta};
 
 /// Jobs looked at in one admission; more than can run at once.
 const ADMITTED_AT_ONCE: usize = 2048;
@@ -90,18 +88,19 @@ impl Step<'_> {
     /// A target answered whether jobs may start on it.
     pub fn target_answered(&mut self, name: &str, answer: &TargetAnswer) {
         let Some(asked) = self.state.target(name).filter(|target| target.asking).cloned() else { return };
-        let (now, preflight) = (self.now, self.rules.catalog.preflight(name));
-        let next = match answer {
-            TargetAnswer::Postpone(why) if preflight.is_some() => asked.postponed(why.clone(), now + self.pause(name), now),
+        let (now, rule) = (self.now, self.rules.catalog.breaker(name));
+        let preflight = self.rules.catalog.preflight(name).map(to_delta);
+        let next = match (answer, preflight) {
+            (TargetAnswer::Ready, preflight) => TargetState { cleared: preflight.is_some(), ..TargetState::default() },
+            (TargetAnswer::Postpone(why), Some(interval)) => asked.postponed(why.clone(), now + interval, now),
             // Without checks only the rate limit can have held the question back: whether it answers is not known yet.
-            TargetAnswer::Postpone(why) => asked.question_in_vain(why, self.rules.catalog.breaker(name), now),
-            TargetAnswer::Ready => TargetState { cleared: preflight.is_some(), ..TargetState::default() },
-            TargetAnswer::Unreachable(why) => {
-                let next = asked.question_in_vain(why, self.rules.catalog.breaker(name), now);
+            (TargetAnswer::Postpone(why), None) => asked.question_in_vain(why, rule, now),
+            (TargetAnswer::Unreachable(why), preflight) => {
+                let next = asked.question_in_vain(why, rule, now);
                 match (next.breaker, preflight) {
                     // Not often enough to open the breaker, but without an answer there is no clearance.
-                    (Breaker::Closed, Some(_)) => {
-                        TargetState { failures: next.failures, ..next.postponed(why.clone(), now + self.pause(name), now) }
+                    (Breaker::Closed, Some(interval)) => {
+                        TargetState { failures: next.failures, ..next.postponed(why.clone(), now + interval, now) }
                     }
                     _ => next,
                 }
@@ -180,15 +179,6 @@ impl Step<'_> {
         if self.state.target(name).is_some_and(|target| target.cleared) {
             self.put_target(name, |target| TargetState { cleared: false, ..target.clone() });
         }
-    }
-
-    /// How long a job is put off by a check that says not now.
-    fn pause(&self, name: &str) -> TimeDelta {
-        self.rules
-            .catalog
-            .preflight(name)
-            .and_then(|interval| TimeDelta::from_std(interval).ok())
-            .unwrap_or(TimeDelta::seconds(30))
     }
 
     /// Skips the jobs that have waited for a shut target as long as they may.

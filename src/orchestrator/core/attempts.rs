@@ -61,13 +61,12 @@ impl Step<'_> {
         let task = &mut next.tasks[index];
         task.checkpoint = Checkpoint::default();
         task.progress_pct = None;
-        let Some(item) = task.running_item() else {
+        let Some(item) = task.running_item_mut() else {
             self.end_task(&mut next, index, state);
             self.after_task(job, next, index);
             return;
         };
-        task.items[item].state = state;
-        task.items[item].finished_at = Some(self.now);
+        item.end(state, self.now);
         if state == JobState::Failed && next.definition.halt_on_task_failure {
             end_items(task, "an earlier call failed and the schedule halts on failure", self.now);
         }
@@ -176,9 +175,8 @@ impl Step<'_> {
             return;
         };
         let task = &mut next.tasks[index];
-        if let Some(item) = task.running_item() {
-            task.items[item].state = JobState::Failed;
-            task.items[item].finished_at = Some(self.now);
+        if let Some(item) = task.running_item_mut() {
+            item.end(JobState::Failed, self.now);
             end_items(task, "the window had closed", self.now);
         }
         self.end_task(&mut next, index, JobState::Failed);
@@ -223,8 +221,7 @@ impl Step<'_> {
 /// Writes down what an attempt reported: at the call that it was about, and at the task.
 fn note_report(task: &mut JobTask, report: AttemptReport) {
     let AttemptReport { outcome, http_status, error_message, result_summary, .. } = report;
-    if let Some(item) = task.running_item() {
-        let item = &mut task.items[item];
+    if let Some(item) = task.running_item_mut() {
         item.http_status = http_status;
         item.outcome = Some(outcome);
         item.error_message = error_message.clone();

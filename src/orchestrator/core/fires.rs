@@ -204,8 +204,8 @@ impl Step<'_> {
     /// The active job of a schedule beside which none may run on a target: one on the same target, or one that an earlier version of
     /// the schedule left on a target that is not its any more.
     pub(super) fn blocking_job(&self, schedule: &ScheduleId, target: &str) -> Option<JobId> {
-        let current = self.state.schedules.get(schedule).map(|schedule| schedule.definition.target.resolve(&self.rules.catalog));
-        let is_current = |target: &str| current.as_ref().is_some_and(|targets| targets.contains(&target));
+        let current = self.state.schedules.get(schedule).map(|schedule| &schedule.definition.target);
+        let is_current = |target: &str| current.is_some_and(|targets| targets.includes(target, &self.rules.catalog));
         let mut active = self.state.active_jobs(schedule);
         active.find(|job| job.target == target || !is_current(&job.target)).map(|job| job.id)
     }

@@ -81,12 +81,10 @@ impl Step<'_> {
         if let Some(index) = next.running_task() {
             let message = "the service ended while this task ran; check on the target whether it was carried out";
             let task = &mut next.tasks[index];
-            if let Some(item) = task.running_item() {
-                let item = &mut task.items[item];
-                item.state = JobState::Failed;
+            if let Some(item) = task.running_item_mut() {
                 item.outcome = Some(Outcome::Unknown);
-                item.finished_at = Some(self.now);
                 item.error_message = Some(message.to_owned());
+                item.end(JobState::Failed, self.now);
             }
             end_items(task, "the service ended before this call", self.now);
             task.outcome = Some(Outcome::Unknown);

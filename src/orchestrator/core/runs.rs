@@ -99,29 +99,23 @@ impl Step<'_> {
 
     /// Goes on with a task that makes several calls: the next of them, or the task's end.
     pub(super) fn next_item(&mut self, before: Arc<Job>, mut next: Job, index: usize) {
-        let stops = next.cancel_requested_by.is_some();
-        if next.tasks[index].next_item().is_some() && !stops {
-            let Some(message) = self.closed_before(&next, index) else {
-                self.start_attempt(before, next, index);
-                return;
-            };
-            end_items(&mut next.tasks[index], "the window had closed", self.now);
-            next.tasks[index].error_message = Some("the window closed before all of its calls were made".to_owned());
-            self.end_task(&mut next, index, JobState::Cancelled);
-            self.skip_rest(&mut next, "the window had closed");
-            self.end_job(before, next, JobState::Cancelled, Some(Reason::WindowClosed), Some(message));
-            return;
-        }
-        if stops && next.tasks[index].next_item().is_some() {
-            end_items(&mut next.tasks[index], "the job was cancelled", self.now);
-            next.tasks[index].error_message = Some("the job was cancelled before all of its calls were made".to_owned());
-            self.end_task(&mut next, index, JobState::Cancelled);
-        } else {
+        if next.tasks[index].next_item().is_none() {
             summarise(&mut next.tasks[index]);
             let failed = next.tasks[index].items.iter().any(|item| item.state != JobState::Succeeded);
             self.end_task(&mut next, index, if failed { JobState::Failed } else { JobState::Succeeded });
+            self.after_task(before, next, index);
+        } else if next.cancel_requested_by.is_some() {
+            let message = "the job was cancelled before all of its calls were made".to_owned();
+            self.stop_task(&mut next, index, false, message, "the job was cancelled");
+            self.next_task(before, next);
+        } else if let Some(closed) = self.closed_before(&next, index) {
+            let message = "the window closed before all of its calls were made".to_owned();
+            self.stop_task(&mut next, index, false, message, "the window had closed");
+            self.skip_rest(&mut next, "the window had closed");
+            self.end_job(before, next, JobState::Cancelled, Some(Reason::WindowClosed), Some(closed));
+        } else {
+            self.start_attempt(before, next, index);
         }
-        self.after_task(before, next, index);
     }
 
     /// A task has ended: halt, or go on.
@@ -200,12 +194,10 @@ impl Step<'_> {
         let unknown = sent.then_some(Outcome::Unknown);
         let task = &mut job.tasks[index];
         task.outcome = unknown.or(task.outcome);
-        if let Some(item) = task.running_item() {
-            let item = &mut task.items[item];
-            item.state = JobState::Cancelled;
+        if let Some(item) = task.running_item_mut() {
             item.outcome = unknown.or(item.outcome);
             item.error_message = Some(message.clone());
-            item.finished_at = Some(self.now);
+            item.end(JobState::Cancelled, self.now);
         }
         end_items(task, rest, self.now);
         task.error_message = Some(message);
@@ -284,9 +276,8 @@ fn keep_durations(run: &mut RunState, job: &Job, names: &[String]) {
 /// Skips the calls of a task that have not been made.
 pub(super) fn end_items(task: &mut JobTask, message: &str, now: Timestamp) {
     for item in task.items.iter_mut().filter(|item| item.state == JobState::Pending) {
-        item.state = JobState::Skipped;
         item.error_message = Some(message.to_owned());
-        item.finished_at = Some(now);
+        item.end(JobState::Skipped, now);
     }
 }
 

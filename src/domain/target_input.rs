@@ -1,0 +1,74 @@
+//! Reads from a request document where a schedule runs: on one target, on several, or on a group.
+
+use super::catalog::Catalog;
+use super::fields::{Fields, printable, type_name};
+use super::schedule::TargetSelection;
+
+/// The target of a schedule that names none.
+pub const DEFAULT_TARGET: &str = "default";
+/// The most targets that a schedule can list.
+pub const MAX_TARGETS: usize = 64;
+
+/// The three ways to say where a schedule runs.
+pub(super) const TARGET_FIELDS: [&str; 3] = ["target", "targets", "target_group"];
+
+/// One of `target`, `targets` and `target_group`; without any, the default target.
+pub(super) fn read_target(fields: &mut Fields<'_>, catalog: &Catalog) -> TargetSelection {
+    let given: Vec<&'static str> = TARGET_FIELDS.into_iter().filter(|field| fields.value(field).is_some()).collect();
+    if let [_, second, ..] = given.as_slice() {
+        fields.error(second, format!("cannot stand beside {}: give one of {}", given[0], TARGET_FIELDS.join(", ")));
+    }
+    match given.first() {
+        Some(&"targets") => TargetSelection::Many(read_targets(fields, catalog)),
+        Some(&"target_group") => {
+            let group = fields.string("target_group").unwrap_or_default();
+            if !group.is_empty() && catalog.group(group).is_none() {
+                let known: Vec<&str> = catalog.group_names().collect();
+                let known = if known.is_empty() { "there are none".to_owned() } else { known.join(", ") };
+                fields.error("target_group", format!("'{}' is not a configured group ({known})", printable(group)));
+            }
+            TargetSelection::Group { group: group.to_owned() }
+        }
+        Some(_) => {
+            let target = fields.string("target").map(str::to_owned);
+            if let Some(unknown) = target.as_deref().and_then(|target| unknown_target(target, catalog)) {
+                fields.error("target", unknown);
+            }
+            TargetSelection::One(target.unwrap_or_default())
+        }
+        None => {
+            if let Some(unknown) = unknown_target(DEFAULT_TARGET, catalog) {
+                fields.error("target", unknown);
+            }
+            TargetSelection::One(DEFAULT_TARGET.to_owned())
+        }
+    }
+}
+
+fn read_targets(fields: &mut Fields<'_>, catalog: &Catalog) -> Vec<String> {
+    let Some(items) = fields.array("targets") else { return Vec::new() };
+    if items.is_empty() || items.len() > MAX_TARGETS {
+        fields.error("targets", format!("must have 1 to {MAX_TARGETS} items, not {}", items.len()));
+        return Vec::new();
+    }
+    let mut targets: Vec<String> = Vec::with_capacity(items.len());
+    for (index, item) in items.iter().enumerate() {
+        let field = format!("targets[{index}]");
+        match item.as_str() {
+            None => fields.error(&field, format!("must be a target's name, not {}", type_name(item))),
+            Some(target) if targets.iter().any(|earlier| earlier == target) => fields.error(&field, "is named twice"),
+            Some(target) => {
+                if let Some(unknown) = unknown_target(target, catalog) {
+                    fields.error(&field, unknown);
+                }
+                targets.push(target.to_owned());
+            }
+        }
+    }
+    targets
+}
+
+fn unknown_target(target: &str, catalog: &Catalog) -> Option<String> {
+    let known = || catalog.target_names().collect::<Vec<_>>().join(", ");
+    (!catalog.has_target(target)).then(|| format!("'{}' is not a configured target ({})", printable(target), known()))
+}
