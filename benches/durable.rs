@@ -13,6 +13,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use serde_json::json;
 use themis_maintenance::audit::NoAudit;
+use themis_maintenance::domain::access::Access;
 use themis_maintenance::domain::catalog::{Catalog, TargetCatalog};
 use themis_maintenance::domain::ids::{JobId, ScheduleId};
 use themis_maintenance::domain::job::{Job, JobState, Trigger};
@@ -103,7 +104,7 @@ async fn creates_per_second(clients: usize) -> f64 {
             let handle = handle.clone();
             tokio::spawn(async move {
                 for number in (client..CREATES).step_by(clients) {
-                    let caller = Caller { subject: "bench".to_owned(), request_id: None };
+                    let caller = Caller { subject: "bench".to_owned(), request_id: None, access: Access::UNLIMITED };
                     handle.create_schedule(caller, &document(number), None).await.unwrap();
                 }
             })
@@ -199,7 +200,7 @@ async fn prune_beside_a_writer(jobs: usize) -> (f64, f64) {
     let (mut slowest, mut number) = (0.0_f64, 0);
     while !handle.view().jobs(&JobQuery { limit: 1, ..JobQuery::default() }).items.is_empty() {
         let one = Stopwatch::start();
-        let caller = Caller { subject: "bench".to_owned(), request_id: None };
+        let caller = Caller { subject: "bench".to_owned(), request_id: None, access: Access::UNLIMITED };
         handle.create_schedule(caller, &document(number), None).await.unwrap();
         slowest = slowest.max(one.seconds());
         number += 1;

@@ -3,6 +3,7 @@
 //! Nothing here knows a clock, a socket, a database or a random number: rules take `now` as an argument, and what touches the
 //! outside is a trait in [`ports`]. No tokio, axum, reqwest or sqlx may be imported here, and nothing from the rest of the crate.
 
+pub mod access;
 pub mod audit;
 pub mod catalog;
 pub mod cron;

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::access::Access;
+
 /// What a caller may do. A higher scope contains the lower ones: `maintenance:admin` ⊇ `maintenance:write` ⊇ `maintenance:read`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scope {
@@ -45,6 +47,8 @@ pub struct Principal {
     pub subject: String,
     /// The highest scope the token holds; `None` when it holds none of ours.
     pub scope: Option<Scope>,
+    /// To which targets and schedules the token is limited.
+    pub access: Access,
 }
 
 impl Principal {
@@ -61,4 +65,6 @@ pub struct Caller {
     pub subject: String,
     /// The request's id, when there was a request.
     pub request_id: Option<String>,
+    /// To which targets and schedules the caller is limited.
+    pub access: Access,
 }

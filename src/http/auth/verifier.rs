@@ -8,6 +8,7 @@ use jsonwebtoken::{Algorithm, Header};
 use serde_json::{Map, Value};
 
 use super::keys::{KeyError, KeySource, VerifierSettings, read_keys};
+use crate::domain::access::Access;
 use crate::domain::principal::{Principal, Scope};
 use crate::domain::time::Timestamp;
 use crate::http::extract::strict_json;
@@ -82,7 +83,7 @@ impl TokenVerifier {
         self.check_times(&claims, now)?;
         self.check_issuer_and_audience(&claims)?;
         let subject = subject(&claims)?;
-        Ok(Principal { subject, scope: self.scope(&claims) })
+        Ok(Principal { subject, scope: self.scope(&claims), access: Access::UNLIMITED })
     }
 
     /// The claims, once one of the keys for this algorithm has verified the signature. Nothing is read from them before.

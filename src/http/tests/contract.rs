@@ -133,7 +133,11 @@ async fn with_the_scope_of_the_document_no_operation_is_401_or_403() {
     let service = TestService::with(crate::http::HttpSettings::default(), &[], 1);
     let handle = service.state.handle.clone();
     let _waiting = tokio::spawn(async move {
-        let caller = crate::domain::principal::Caller { subject: "bob".into(), request_id: None };
+        let caller = crate::domain::principal::Caller {
+            subject: "bob".into(),
+            request_id: None,
+            access: crate::domain::access::Access::UNLIMITED,
+        };
         handle.cancel_job(caller, crate::domain::ids::JobId(uuid::Uuid::nil())).await
     });
     tokio::task::yield_now().await;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::runs::{end_items, interrupted_message};
 use super::state::{State, task_call};
 use super::{Effect, Step};
+use crate::domain::access::Access;
 use crate::domain::audit::{AuditEvent, AuditOutcome};
 use crate::domain::ids::{JobId, ScheduleId};
 use crate::domain::job::{Job, JobState, Outcome, Reason};
@@ -101,7 +102,7 @@ impl Step<'_> {
         if self.state.installed_bundles.contains(name) {
             return;
         }
-        let caller = Caller { subject: "system:bundles".to_owned(), request_id: None };
+        let caller = Caller { subject: "system:bundles".to_owned(), request_id: None, access: Access::UNLIMITED };
         self.push(Change::BundleInstalled { name: name.to_owned() });
         // An operator's schedule of the same id is left alone.
         if let Err(error) = self.create_schedule(&caller, input) {

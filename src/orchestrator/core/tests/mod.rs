@@ -22,6 +22,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{AttemptId, Decided, Effect, Operation, Rules, State, Step};
+use crate::domain::access::Access;
 use crate::domain::catalog::{BreakerRule, Catalog, TargetCatalog};
 use crate::domain::idempotency::{Answered, IdempotencyRecord, IdempotentRequest};
 use crate::domain::ids::{JobId, ScheduleId};
@@ -208,7 +209,7 @@ pub(super) fn stored(state: &State) -> StoredState {
 }
 
 pub(super) fn operator() -> Caller {
-    Caller { subject: "operator".to_owned(), request_id: None }
+    Caller { subject: "operator".to_owned(), request_id: None, access: Access::UNLIMITED }
 }
 
 pub(super) fn request(key: &str, body: &str) -> IdempotentRequest {
