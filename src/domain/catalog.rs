@@ -1,11 +1,13 @@
 //! Which task types can be carried out on which target: the configured recipes, looked up by task.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::access::Access;
 use super::fields::printable;
 use super::recipe::Recipe;
 use super::task::{Parameters, TaskSpec, TaskType};
@@ -99,6 +101,19 @@ impl Catalog {
     #[must_use]
     pub fn with_groups(self, groups: BTreeMap<String, Vec<String>>) -> Self {
         Self { groups, ..self }
+    }
+
+    /// What a limited caller may know of it: the targets within `access`, and the groups that hold no others.
+    pub fn within(&self, access: &Access) -> Cow<'_, Self> {
+        if access.is_unlimited() {
+            return Cow::Borrowed(self);
+        }
+        let targets = self.targets.iter().filter(|(name, _)| access.allows_target(name));
+        let groups = self.groups.iter().filter(|(_, members)| members.iter().all(|member| access.allows_target(member)));
+        Cow::Owned(Self {
+            targets: targets.map(|(name, target)| (name.clone(), target.clone())).collect(),
+            groups: groups.map(|(name, members)| (name.clone(), members.clone())).collect(),
+        })
     }
 
     /// The members of a group, in their order.

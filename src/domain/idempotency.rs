@@ -6,6 +6,8 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
+use super::access::Access;
+use super::catalog::Catalog;
 use super::job::Job;
 use super::schedule::Schedule;
 use super::time::Timestamp;
@@ -70,6 +72,9 @@ pub trait Recordable: Sized {
 
     /// The answer of a record; `None` when it is a record of something else.
     fn replay(recorded: &RecordedAnswer) -> Option<Arc<Self>>;
+
+    /// Whether the caller may see it today.
+    fn is_within(&self, access: &Access, catalog: &Catalog) -> bool;
 }
 
 impl Recordable for Schedule {
@@ -83,6 +88,10 @@ impl Recordable for Schedule {
             RecordedAnswer::Job(_) => None,
         }
     }
+
+    fn is_within(&self, access: &Access, catalog: &Catalog) -> bool {
+        self.is_within(access, catalog)
+    }
 }
 
 impl Recordable for Job {
@@ -95,6 +104,10 @@ impl Recordable for Job {
             RecordedAnswer::Job(job) => Some(Arc::clone(job)),
             RecordedAnswer::Schedule(_) => None,
         }
+    }
+
+    fn is_within(&self, access: &Access, _catalog: &Catalog) -> bool {
+        self.is_within(access)
     }
 }
 

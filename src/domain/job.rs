@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::access::Access;
 use super::ids::{JobId, ScheduleId};
 use super::ports::Checkpoint;
 use super::schedule::{OnWindowClose, ScheduleDefinition};
@@ -233,6 +234,11 @@ impl JobItem {
 }
 
 impl Job {
+    /// Whether a caller may see it and cancel it.
+    pub fn is_within(&self, access: &Access) -> bool {
+        access.allows(&self.schedule_id, &[&self.target])
+    }
+
     /// Fills what a row that was stored by an earlier version does not say.
     #[must_use]
     pub fn adopt_defaults(mut self) -> Self {

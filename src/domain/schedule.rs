@@ -7,6 +7,7 @@ use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::access::Access;
 use super::catalog::Catalog;
 use super::cron::CronExpression;
 use super::ids::{JobId, ScheduleId};
@@ -115,6 +116,12 @@ impl TargetSelection {
                 None => group == target,
             },
         }
+    }
+
+    /// Whether a caller may see and change a schedule with this id and these targets.
+    pub fn is_within(&self, access: &Access, id: &ScheduleId, catalog: &Catalog) -> bool {
+        // Most callers are not limited: no need to look up groups then.
+        access.is_unlimited() || access.allows(id, &self.resolve(catalog))
     }
 
     /// The first name in it.
@@ -229,6 +236,11 @@ impl Schedule {
     /// The entity tag: a function of id and version, so a run does not change it.
     pub fn etag(&self) -> String {
         format!("\"{}:{}\"", self.id, self.version)
+    }
+
+    /// Whether a caller may see and change it.
+    pub fn is_within(&self, access: &Access, catalog: &Catalog) -> bool {
+        self.definition.target.is_within(access, &self.id, catalog)
     }
 }
 

@@ -1,5 +1,8 @@
 //! Reads from a request document where a schedule runs: on one target, on several, or on a group.
 
+use serde_json::Value;
+
+use super::access::Access;
 use super::catalog::Catalog;
 use super::fields::{Fields, printable, type_name};
 use super::schedule::TargetSelection;
@@ -11,6 +14,23 @@ pub const MAX_TARGETS: usize = 64;
 
 /// The three ways to say where a schedule runs.
 pub(super) const TARGET_FIELDS: [&str; 3] = ["target", "targets", "target_group"];
+
+/// Whether a request document names a target, or a group with a target, that is outside of `access`. Looked at before anything else of
+/// the document, so that no complaint about it tells of targets that the caller may not know. What is no name is for the reader to
+/// complain about. `default` is what a document without any means; none for a patch.
+pub fn names_outside(document: &Value, access: &Access, catalog: &Catalog, default: Option<&str>) -> bool {
+    let outside = |name: &Value| name.as_str().is_some_and(|name| !access.allows_target(name));
+    let group_outside = |name: &Value| {
+        let members = name.as_str().and_then(|name| catalog.group(name));
+        members.map_or_else(|| outside(name), |members| members.iter().any(|member| !access.allows_target(member)))
+    };
+    let given = |field: &str| document.get(field).filter(|value| !value.is_null());
+    let one = given("target").is_some_and(outside);
+    let many = given("targets").and_then(Value::as_array).is_some_and(|names| names.iter().any(outside));
+    let group = given("target_group").is_some_and(group_outside);
+    let none = TARGET_FIELDS.into_iter().all(|field| given(field).is_none());
+    one || many || group || none && default.is_some_and(|name| !access.allows_target(name))
+}
 
 /// One of `target`, `targets` and `target_group`; without any, the default target.
 pub(super) fn read_target(fields: &mut Fields<'_>, catalog: &Catalog) -> TargetSelection {

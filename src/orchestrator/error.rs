@@ -15,6 +15,9 @@ pub enum CommandError {
     /// No job has this id: it never existed, or it ended more than the retention time ago.
     #[error("there is no job '{0}'; jobs are kept for a limited time after their end")]
     JobNotFound(JobId),
+    /// The caller's token is limited to other targets or schedules; whether the object exists is not said.
+    #[error("this is outside the targets and schedules that the token is limited to")]
+    OutsideAccess,
     /// Another schedule has this id.
     #[error("there is already a schedule '{0}'")]
     IdTaken(ScheduleId),

@@ -19,6 +19,7 @@ use crate::domain::ports::Clock;
 use crate::domain::principal::Caller;
 use crate::domain::schedule::Schedule;
 use crate::domain::schedule_input;
+use crate::domain::target_input::{DEFAULT_TARGET, names_outside};
 
 /// How many messages wait at most. One message is one HTTP request or one finished attempt, and a batch of this size commits in
 /// some ten milliseconds, so a longer queue would only hide an overload behind latency.
@@ -47,7 +48,10 @@ impl OrchestratorHandle {
         document: &Value,
         idempotency: Option<IdempotentRequest>,
     ) -> Result<Answered<Schedule>, CommandError> {
-        let input = schedule_input::parse(document, &self.catalog, self.clock.now());
+        if names_outside(document, &caller.access, &self.catalog, Some(DEFAULT_TARGET)) {
+            return Err(CommandError::OutsideAccess);
+        }
+        let input = schedule_input::parse(document, &self.catalog.within(&caller.access), self.clock.now());
         let input = input.map(Box::new).map_err(CommandError::Invalid);
         // Under a key the actor is asked first: what was accepted once may break a rule today, and its answer stands.
         let input = if idempotency.is_some() { input } else { Ok(input?) };
@@ -66,8 +70,13 @@ impl OrchestratorHandle {
         precondition: Precondition,
     ) -> Result<Arc<Schedule>, CommandError> {
         // Unknown ids are 404 whatever the document says.
-        let known = self.view.schedule(&id).is_some();
-        let input = schedule_input::parse(document, &self.catalog, self.clock.now());
+        let known = self.view.schedule(&id);
+        self.permit(&caller, known.as_deref())?;
+        let known = known.is_some();
+        if known && names_outside(document, &caller.access, &self.catalog, Some(DEFAULT_TARGET)) {
+            return Err(CommandError::OutsideAccess);
+        }
+        let input = schedule_input::parse(document, &self.catalog.within(&caller.access), self.clock.now());
         let input = input
             .map_err(|errors| if known { CommandError::Invalid(errors) } else { CommandError::ScheduleNotFound(id.clone()) })?;
         self.ask(|reply| Command::ReplaceSchedule { caller, id, input: Box::new(input), precondition, reply }).await
@@ -85,9 +94,15 @@ impl OrchestratorHandle {
         precondition: Precondition,
     ) -> Result<Arc<Schedule>, CommandError> {
         // Reading a cron expression can take a millisecond: not in the loop, where everybody waits for it.
-        let prepared = match self.view.schedule(&id) {
+        let current = self.view.schedule(&id);
+        self.permit(&caller, current.as_deref())?;
+        let prepared = match current {
             Some(current) => {
-                let input = schedule_input::parse_patch(&current.definition, &patch, &self.catalog, self.clock.now());
+                if names_outside(&patch, &caller.access, &self.catalog, None) {
+                    return Err(CommandError::OutsideAccess);
+                }
+                let catalog = self.catalog.within(&caller.access);
+                let input = schedule_input::parse_patch(&current.definition, &patch, &catalog, self.clock.now());
                 Some(Prepared { version: current.version, input: Box::new(input.map_err(CommandError::Invalid)?) })
             }
             // The actor knows best: while the store is in doubt, nothing can be said of what is not there.
@@ -244,6 +259,15 @@ impl OrchestratorHandle {
     #[cfg(test)]
     pub(crate) fn set_ready_for_tests(&self, ready: bool) {
         self.ready.store(ready, Ordering::Release);
+    }
+
+    /// Lets a limited caller's document be read only if the schedule is within its limits, so that no complaint tells of anything
+    /// outside. The actor decides for good.
+    fn permit(&self, caller: &Caller, current: Option<&Schedule>) -> Result<(), CommandError> {
+        // Without limits, what is not there is for the actor to say.
+        let permitted =
+            current.map_or_else(|| caller.access.is_unlimited(), |current| current.is_within(&caller.access, &self.catalog));
+        if permitted { Ok(()) } else { Err(CommandError::OutsideAccess) }
     }
 
     async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<Result<T, CommandError>>) -> Command) -> Result<T, CommandError> {

@@ -9,6 +9,7 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use super::handle::OrchestratorHandle;
+use crate::domain::access::Access;
 use crate::domain::health::{HealthSignal, HealthStatus};
 use crate::domain::ports::HealthProbe;
 use crate::domain::target_state::{Breaker, TargetState};
@@ -125,40 +126,45 @@ pub struct TargetsProbe(pub OrchestratorHandle);
 #[async_trait]
 impl HealthProbe for TargetsProbe {
     async fn check(&self) -> HealthSignal {
-        let (catalog, view) = (&self.0.catalog, &self.0.view);
-        let mut complaints = Vec::new();
-        let mut details = serde_json::Map::new();
-        for name in catalog.target_names() {
-            let state = view.target(name);
-            let state = state.as_deref();
-            let breaker = state.map_or(Breaker::Closed, |state| state.breaker);
-            let why = state.and_then(|state| state.reason.as_deref()).unwrap_or("no reason given");
-            if breaker != Breaker::Closed {
-                complaints.push(format!("'{name}' does not answer, and its jobs wait: {why}"));
-            } else if state.is_some_and(TargetState::is_shut) {
-                complaints.push(format!("jobs on '{name}' are put off: {why}"));
-            }
-            let insecure = catalog.target(name).is_some_and(|target| target.insecure);
-            if insecure {
-                complaints.push(format!("the certificate of '{name}' is not verified (tls.insecure_skip_verify)"));
-            }
-            details.insert(
-                name.to_owned(),
-                json!({
-                    "breaker": breaker,
-                    "failures": state.map_or(0, |state| state.failures),
-                    "jobs_wait_since": state.and_then(|state| state.shut_since).map(format_timestamp),
-                    "asked_again_at": state.and_then(|state| state.ask_at).map(format_timestamp),
-                    "insecure": insecure,
-                }),
-            );
-        }
-        let signal = match complaints.as_slice() {
-            [] => HealthSignal::new(HealthStatus::Healthy, "jobs can start on every target"),
-            complaints => HealthSignal::new(HealthStatus::Degraded, complaints.join("; ")),
-        };
-        HealthSignal { details, ..signal }
+        targets_signal(&self.0, &Access::UNLIMITED)
     }
+}
+
+/// What [`TargetsProbe`] says to a caller of this access: of the others no word.
+pub fn targets_signal(handle: &OrchestratorHandle, access: &Access) -> HealthSignal {
+    let (catalog, view) = (&handle.catalog, &handle.view);
+    let mut complaints = Vec::new();
+    let mut details = serde_json::Map::new();
+    for name in catalog.target_names().filter(|name| access.allows_target(name)) {
+        let state = view.target(name);
+        let state = state.as_deref();
+        let breaker = state.map_or(Breaker::Closed, |state| state.breaker);
+        let why = state.and_then(|state| state.reason.as_deref()).unwrap_or("no reason given");
+        if breaker != Breaker::Closed {
+            complaints.push(format!("'{name}' does not answer, and its jobs wait: {why}"));
+        } else if state.is_some_and(TargetState::is_shut) {
+            complaints.push(format!("jobs on '{name}' are put off: {why}"));
+        }
+        let insecure = catalog.target(name).is_some_and(|target| target.insecure);
+        if insecure {
+            complaints.push(format!("the certificate of '{name}' is not verified (tls.insecure_skip_verify)"));
+        }
+        details.insert(
+            name.to_owned(),
+            json!({
+                "breaker": breaker,
+                "failures": state.map_or(0, |state| state.failures),
+                "jobs_wait_since": state.and_then(|state| state.shut_since).map(format_timestamp),
+                "asked_again_at": state.and_then(|state| state.ask_at).map(format_timestamp),
+                "insecure": insecure,
+            }),
+        );
+    }
+    let signal = match complaints.as_slice() {
+        [] => HealthSignal::new(HealthStatus::Healthy, "jobs can start on every target"),
+        complaints => HealthSignal::new(HealthStatus::Degraded, complaints.join("; ")),
+    };
+    HealthSignal { details, ..signal }
 }
 
 pub(super) type SharedStatus = Arc<ActorStatus>;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use parking_lot::RwLock;
 
+use crate::domain::access::Access;
 use crate::domain::catalog::Catalog;
 use crate::domain::ids::{JobId, ScheduleId};
 use crate::domain::job::{Job, JobState};
@@ -40,6 +41,8 @@ pub struct ScheduleQuery {
     pub enabled: Option<bool>,
     /// Only those of one target.
     pub target: Option<String>,
+    /// Only what the caller may see.
+    pub access: Access,
     /// Items on the page.
     pub limit: usize,
     /// Only ids after this one.
@@ -59,6 +62,8 @@ pub struct JobQuery {
     pub fire_id: Option<JobId>,
     /// Only jobs that wait or run, or only those that ended.
     pub active: Option<bool>,
+    /// Only what the caller may see.
+    pub access: Access,
     /// Items on the page.
     pub limit: usize,
     /// Only jobs before this key, that is older ones.
@@ -121,6 +126,7 @@ impl ReadView {
         let wanted = |schedule: &Schedule| {
             query.enabled.is_none_or(|enabled| schedule.definition.enabled == enabled)
                 && query.target.as_ref().is_none_or(|target| schedule.definition.target.includes(target, catalog))
+                && schedule.is_within(&query.access, catalog)
         };
         let found = inner.schedules.range::<ScheduleId, _>((from, Bound::Unbounded)).map(|(_, schedule)| schedule);
         page(found.filter(|schedule| wanted(schedule)).cloned(), query.limit, |schedule| schedule.id.clone())
@@ -143,6 +149,7 @@ impl ReadView {
                 && query.schedule_id.as_ref().is_none_or(|id| job.schedule_id == *id)
                 && query.target.as_ref().is_none_or(|target| job.target == *target)
                 && query.fire_id.is_none_or(|id| job.fire_id() == id)
+                && job.is_within(&query.access)
         };
         // The jobs of a fire are of one schedule, that of its first job.
         let first_of_fire = query.fire_id.map(|id| inner.created_at.get(&id).and_then(|at| inner.jobs.get(&(*at, id))));
@@ -188,6 +195,30 @@ impl ReadView {
             succeeded_jobs_24h: inner.succeeded.len() - inner.succeeded.range(..since).count(),
             failed_jobs_24h: inner.failed.len() - inner.failed.range(..since).count(),
         }
+    }
+
+    /// The figures of what a limited caller may see. Looks at every schedule and job, which the figures of all do not.
+    pub fn counts_within(&self, now: Timestamp, access: &Access, catalog: &Catalog) -> Counts {
+        if access.is_unlimited() {
+            return self.counts(now);
+        }
+        let inner = self.inner.read();
+        let mut counts = Counts::default();
+        for schedule in inner.schedules.values().filter(|schedule| schedule.is_within(access, catalog)) {
+            counts.total_schedules += 1;
+            counts.enabled_schedules += usize::from(schedule.definition.enabled);
+        }
+        for job in inner.jobs.values().filter(|job| job.is_within(access)) {
+            let recent = job.finished_at.is_some_and(|at| at >= now - RECENT);
+            match job.state {
+                JobState::Pending => counts.pending_jobs += 1,
+                JobState::Running => counts.running_jobs += 1,
+                JobState::Succeeded => counts.succeeded_jobs_24h += usize::from(recent),
+                JobState::Failed => counts.failed_jobs_24h += usize::from(recent),
+                JobState::Cancelled | JobState::Skipped => {}
+            }
+        }
+        counts
     }
 
     /// Shows a state as it was loaded, in place of all that was there.

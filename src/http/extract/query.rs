@@ -5,9 +5,11 @@ use axum::http::request::Parts;
 use url::form_urlencoded;
 
 use super::cursor;
+use crate::domain::access::Access;
 use crate::domain::fields::{FieldError, printable};
 use crate::domain::ids::{JobId, ScheduleId};
 use crate::domain::job::JobState;
+use crate::domain::principal::Principal;
 use crate::http::problem::{Problem, ProblemKind};
 use crate::http::state::HttpState;
 use crate::orchestrator::view::{JobQuery, ScheduleQuery};
@@ -20,11 +22,25 @@ const JOBS_PER_PAGE: (usize, usize) = (500, 50);
 /// Asserts that there are no query parameters.
 pub(in crate::http) struct NoQuery;
 
-/// Which schedules to list.
-pub(in crate::http) struct ScheduleList(pub ScheduleQuery);
+/// Which schedules to list. Gives its query only to somebody: to whom decides what is on the list.
+pub(in crate::http) struct ScheduleList(ScheduleQuery);
 
-/// Which jobs to list.
-pub(in crate::http) struct JobList(pub JobQuery);
+/// Which jobs to list; as [`ScheduleList`].
+pub(in crate::http) struct JobList(JobQuery);
+
+impl ScheduleList {
+    /// The query for what this caller may see.
+    pub fn of(self, principal: &Principal) -> ScheduleQuery {
+        ScheduleQuery { access: principal.access.clone(), ..self.0 }
+    }
+}
+
+impl JobList {
+    /// The query for what this caller may see.
+    pub fn of(self, principal: &Principal) -> JobQuery {
+        JobQuery { access: principal.access.clone(), ..self.0 }
+    }
+}
 
 impl FromRequestParts<HttpState> for NoQuery {
     type Rejection = Problem;
@@ -57,7 +73,7 @@ fn schedule_query(query: Option<&str>) -> Result<ScheduleQuery, Problem> {
     let limit = parameters.limit(SCHEDULES_PER_PAGE);
     let after = parameters.parsed("cursor", BAD_CURSOR, cursor::read_schedule);
     parameters.finish()?;
-    Ok(ScheduleQuery { enabled, target, limit, after })
+    Ok(ScheduleQuery { enabled, target, access: Access::UNLIMITED, limit, after })
 }
 
 fn job_query(query: Option<&str>) -> Result<JobQuery, Problem> {
@@ -71,7 +87,7 @@ fn job_query(query: Option<&str>) -> Result<JobQuery, Problem> {
     let limit = parameters.limit(JOBS_PER_PAGE);
     let before = parameters.parsed("cursor", BAD_CURSOR, cursor::read_job);
     parameters.finish()?;
-    Ok(JobQuery { state, schedule_id, target, fire_id, active, limit, before })
+    Ok(JobQuery { state, schedule_id, target, fire_id, active, access: Access::UNLIMITED, limit, before })
 }
 
 const BAD_CURSOR: &str = "is not a next_cursor of this list";

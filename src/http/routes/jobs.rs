@@ -34,8 +34,8 @@ use crate::orchestrator::CommandError;
     responses((status = 200, description = "A page of jobs.", body = JobListBody), problem_sets::ReadProblems),
     security(("bearer" = ["maintenance:read"])),
 )]
-pub(super) async fn list_jobs(_: Authorized<Read>, State(state): State<HttpState>, JobList(query): JobList) -> Json<JobListBody> {
-    let page = state.handle.view().jobs(&query);
+pub(super) async fn list_jobs(auth: Authorized<Read>, State(state): State<HttpState>, list: JobList) -> Json<JobListBody> {
+    let page = state.handle.view().jobs(&list.of(&auth.principal));
     let views = page.items.iter().map(|job| JobView::from(job.as_ref())).collect();
     Json(JobListBody::new(views, page.next.map(cursor::after_job)))
 }
@@ -50,12 +50,13 @@ pub(super) async fn list_jobs(_: Authorized<Read>, State(state): State<HttpState
     security(("bearer" = ["maintenance:read"])),
 )]
 pub(super) async fn get_job(
-    _: Authorized<Read>,
+    auth: Authorized<Read>,
     State(state): State<HttpState>,
     JobPath(id): JobPath,
     _: NoQuery,
 ) -> Result<Json<JobView>, Problem> {
-    let job = state.handle.view().job(id).ok_or(CommandError::JobNotFound(id))?;
+    let visible = state.handle.view().job(id).filter(|job| job.is_within(&auth.principal.access));
+    let job = visible.ok_or(CommandError::JobNotFound(id))?;
     Ok(Json(JobView::from(job.as_ref())))
 }
 

@@ -14,9 +14,10 @@ use crate::http::dto::requests::{SchedulePatch, ScheduleRequest, nightly_index_r
 use crate::http::dto::schedule::{ScheduleList as ScheduleListBody, ScheduleView};
 use crate::http::extract::{IdempotencyKey, IfMatch, JsonBody, NoQuery, ScheduleList, SchedulePath, cursor};
 use crate::http::openapi::problem_sets;
-use crate::http::problem::{Problem, ProblemKind};
+use crate::http::problem::Problem;
 use crate::http::replayed::Replayed;
 use crate::http::state::HttpState;
+use crate::orchestrator::CommandError;
 
 /// List schedules
 ///
@@ -35,11 +36,11 @@ use crate::http::state::HttpState;
     security(("bearer" = ["maintenance:read"])),
 )]
 pub(super) async fn list_schedules(
-    _: Authorized<Read>,
+    auth: Authorized<Read>,
     State(state): State<HttpState>,
-    ScheduleList(query): ScheduleList,
+    list: ScheduleList,
 ) -> Json<ScheduleListBody> {
-    let page = state.handle.view().schedules(&query, state.handle.catalog());
+    let page = state.handle.view().schedules(&list.of(&auth.principal), state.handle.catalog());
     let views = page.items.iter().map(|schedule| ScheduleView::new(schedule, state.handle.catalog())).collect();
     Json(ScheduleListBody::new(views, page.next.as_ref().map(cursor::after_schedule)))
 }
@@ -94,13 +95,14 @@ pub(super) async fn create_schedule(
     security(("bearer" = ["maintenance:read"])),
 )]
 pub(super) async fn get_schedule(
-    _: Authorized<Read>,
+    auth: Authorized<Read>,
     State(state): State<HttpState>,
     SchedulePath(id): SchedulePath,
     _: NoQuery,
 ) -> Result<Response, Problem> {
     let found = state.handle.view().schedule(&id);
-    let schedule = found.ok_or_else(|| Problem::new(ProblemKind::ScheduleNotFound, format!("there is no schedule '{id}'")))?;
+    let visible = found.filter(|schedule| schedule.is_within(&auth.principal.access, state.handle.catalog()));
+    let schedule = visible.ok_or(CommandError::ScheduleNotFound(id))?;
     Ok(answer(&schedule, &state))
 }
 

@@ -11,7 +11,8 @@ use crate::http::state::HttpState;
 
 /// List the task types
 ///
-/// Each with the targets that have an endpoint for it, and the parameters that these require.
+/// Each with the targets that have an endpoint for it, and the parameters that these require: those that the token
+/// is not kept from.
 #[utoipa::path(
     get,
     path = "/task-types",
@@ -19,6 +20,6 @@ use crate::http::state::HttpState;
     responses((status = 200, description = "All task types.", body = TaskTypeList), problem_sets::ReadProblems),
     security(("bearer" = ["maintenance:read"])),
 )]
-pub(super) async fn list_task_types(_: Authorized<Read>, State(state): State<HttpState>, _: NoQuery) -> Json<TaskTypeList> {
-    Json(TaskTypeList::new(state.handle.catalog()))
+pub(super) async fn list_task_types(auth: Authorized<Read>, State(state): State<HttpState>, _: NoQuery) -> Json<TaskTypeList> {
+    Json(TaskTypeList::new(&state.handle.catalog().within(&auth.principal.access)))
 }

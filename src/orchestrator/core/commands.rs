@@ -18,12 +18,15 @@ use crate::orchestrator::precondition::Precondition;
 
 impl Step<'_> {
     pub fn create_schedule(&mut self, caller: &Caller, input: ScheduleInput) -> Result<Arc<Schedule>, CommandError> {
+        let id = input.id.unwrap_or_else(|| ScheduleId::from_uuid(self.ids.new_uuid(self.now)));
+        self.permit_definition(caller, &id, &input.definition)?;
+        if let Some(existing) = self.state.schedules.get(&id) {
+            // Of a schedule that the caller may not see, not even the id is told.
+            self.permit_definition(caller, &id, &existing.definition)?;
+            return Err(CommandError::IdTaken(id));
+        }
         if self.state.schedules.len() >= self.rules.max_schedules {
             return Err(CommandError::TooManySchedules(self.rules.max_schedules));
-        }
-        let id = input.id.unwrap_or_else(|| ScheduleId::from_uuid(self.ids.new_uuid(self.now)));
-        if self.state.schedules.contains_key(&id) {
-            return Err(CommandError::IdTaken(id));
         }
         let definition = Arc::new(input.definition);
         let next_run_at = definition.next_run_after(self.now);
@@ -51,8 +54,9 @@ impl Step<'_> {
         input: ScheduleInput,
         precondition: &Precondition,
     ) -> Result<Arc<Schedule>, CommandError> {
-        let current = self.schedule_for_edit(id, precondition)?;
+        let current = self.schedule_for_edit(caller, id, precondition)?;
         check_same_id(id, &input)?;
+        self.permit_definition(caller, id, &input.definition)?;
         Ok(self.edit(caller, "replace_schedule", &current, input.definition))
     }
 
@@ -64,15 +68,17 @@ impl Step<'_> {
         prepared: Option<Prepared>,
         precondition: &Precondition,
     ) -> Result<Arc<Schedule>, CommandError> {
-        let current = self.schedule_for_edit(id, precondition)?;
+        let current = self.schedule_for_edit(caller, id, precondition)?;
         let input = match prepared {
             Some(prepared) if prepared.version == current.version => *prepared.input,
             _ => {
-                let parsed = schedule_input::parse_patch(&current.definition, patch, &self.rules.catalog, self.now);
+                let catalog = self.rules.catalog.within(&caller.access);
+                let parsed = schedule_input::parse_patch(&current.definition, patch, &catalog, self.now);
                 parsed.map_err(CommandError::Invalid)?
             }
         };
         check_same_id(id, &input)?;
+        self.permit_definition(caller, id, &input.definition)?;
         Ok(self.edit(caller, "patch_schedule", &current, input.definition))
     }
 
@@ -83,14 +89,14 @@ impl Step<'_> {
         enabled: bool,
         precondition: &Precondition,
     ) -> Result<Arc<Schedule>, CommandError> {
-        let current = self.schedule_for_edit(id, precondition)?;
+        let current = self.schedule_for_edit(caller, id, precondition)?;
         let definition = ScheduleDefinition { enabled, ..ScheduleDefinition::clone(&current.definition) };
         let action = if enabled { "enable_schedule" } else { "disable_schedule" };
         Ok(self.edit(caller, action, &current, definition))
     }
 
     pub fn delete_schedule(&mut self, caller: &Caller, id: &ScheduleId, precondition: &Precondition) -> Result<(), CommandError> {
-        let current = self.schedule_for_edit(id, precondition)?;
+        let current = self.schedule_for_edit(caller, id, precondition)?;
         self.drop_pending(id, Reason::ScheduleDeleted, "the schedule was deleted while the job waited");
         // The job that was dropped has not touched the schedule: only jobs that start do.
         let before = schedule_record(&current);
@@ -107,7 +113,7 @@ impl Step<'_> {
         force: bool,
         only: Option<&str>,
     ) -> Result<Arc<Job>, CommandError> {
-        let schedule = self.state.schedules.get(id).cloned().ok_or_else(|| CommandError::ScheduleNotFound(id.clone()))?;
+        let schedule = self.permitted_schedule(caller, id)?;
         let catalog = Arc::clone(&self.rules.catalog);
         let mut targets = schedule.definition.target.resolve(&catalog);
         if let Some(only) = only {
@@ -137,7 +143,7 @@ impl Step<'_> {
     /// Makes a job that does what another one left undone. It runs that job's definition, so the schedule may have been edited or
     /// deleted since; the window binds it, as forcing is asked for run by run.
     pub fn retry_job(&mut self, caller: &Caller, id: JobId) -> Result<Arc<Job>, CommandError> {
-        let original = self.state.jobs.get(&id).cloned().ok_or(CommandError::JobNotFound(id))?;
+        let original = self.permitted_job(caller, id)?;
         if let Some(active) = self.blocking_job(&original.schedule_id, &original.target) {
             return Err(CommandError::JobActive(active));
         }
@@ -174,7 +180,7 @@ impl Step<'_> {
     }
 
     pub fn cancel_job(&mut self, caller: &Caller, id: JobId) -> Result<Arc<Job>, CommandError> {
-        let job = self.state.jobs.get(&id).cloned().ok_or(CommandError::JobNotFound(id))?;
+        let job = self.permitted_job(caller, id)?;
         if job.state.is_terminal() {
             return Err(CommandError::JobOver(id));
         }
@@ -183,8 +189,37 @@ impl Step<'_> {
         Ok(Arc::clone(&self.state.jobs[&id]))
     }
 
-    fn schedule_for_edit(&self, id: &ScheduleId, precondition: &Precondition) -> Result<Arc<Schedule>, CommandError> {
-        let current = self.state.schedules.get(id).cloned().ok_or_else(|| CommandError::ScheduleNotFound(id.clone()))?;
+    /// The schedule, if the caller may change it. To a limited caller what does not exist is as forbidden as what is outside.
+    fn permitted_schedule(&self, caller: &Caller, id: &ScheduleId) -> Result<Arc<Schedule>, CommandError> {
+        match self.state.schedules.get(id) {
+            Some(schedule) if schedule.is_within(&caller.access, &self.rules.catalog) => Ok(Arc::clone(schedule)),
+            None if caller.access.is_unlimited() => Err(CommandError::ScheduleNotFound(id.clone())),
+            _ => Err(CommandError::OutsideAccess),
+        }
+    }
+
+    /// The same for a job.
+    fn permitted_job(&self, caller: &Caller, id: JobId) -> Result<Arc<Job>, CommandError> {
+        match self.state.jobs.get(&id) {
+            Some(job) if job.is_within(&caller.access) => Ok(Arc::clone(job)),
+            None if caller.access.is_unlimited() => Err(CommandError::JobNotFound(id)),
+            _ => Err(CommandError::OutsideAccess),
+        }
+    }
+
+    /// May the caller have a schedule like this?
+    fn permit_definition(&self, caller: &Caller, id: &ScheduleId, definition: &ScheduleDefinition) -> Result<(), CommandError> {
+        let within = definition.target.is_within(&caller.access, id, &self.rules.catalog);
+        if within { Ok(()) } else { Err(CommandError::OutsideAccess) }
+    }
+
+    fn schedule_for_edit(
+        &self,
+        caller: &Caller,
+        id: &ScheduleId,
+        precondition: &Precondition,
+    ) -> Result<Arc<Schedule>, CommandError> {
+        let current = self.permitted_schedule(caller, id)?;
         if !precondition.holds(&current.etag()) {
             return Err(CommandError::PreconditionFailed { current: current.etag() });
         }

@@ -40,6 +40,9 @@ impl Step<'_> {
                 return Err(CommandError::IdempotencyKeyReused);
             }
             if let Some(value) = T::replay(&record.answer) {
+                if !value.is_within(&caller.access, &self.rules.catalog) {
+                    return Err(CommandError::OutsideAccess);
+                }
                 self.audit_replay(caller, operation, &record.answer);
                 return Ok(Answered { value, replayed: true });
             }

@@ -1,5 +1,6 @@
 //! A world in which the rules can be driven: a state, a clock that is a number, ids that count.
 
+mod access;
 mod adoption;
 mod edits;
 mod fires;
