@@ -55,12 +55,13 @@ pub(in crate::http) struct ScheduleRequest {
     #[schema(default = true)]
     enabled: Option<bool>,
     /// Name of a configured ThemisDB server. Only one of `target`, `targets` and `target_group` can be given.
-    #[schema(default = "default")]
+    #[schema(default = "default", pattern = "^[a-z0-9_-]+$")]
     target: Option<String>,
     /// Names of several: a fire makes one job for each.
     #[schema(min_items = 1, max_items = 64)]
     targets: Option<Vec<String>>,
     /// Name of a configured group of servers: a fire makes one job for each member that it has then.
+    #[schema(pattern = "^[a-z0-9_-]+$")]
     target_group: Option<String>,
     /// Attempts in all for tasks that do not say their own.
     #[schema(minimum = 1, maximum = 10, default = 3)]
@@ -108,11 +109,13 @@ pub(in crate::http) struct SchedulePatch {
     /// Whether it fires.
     enabled: Option<bool>,
     /// Name of a configured ThemisDB server; it takes the place of the servers that were there, however they were named.
+    #[schema(pattern = "^[a-z0-9_-]+$")]
     target: Option<String>,
     /// Names of several, likewise.
     #[schema(min_items = 1, max_items = 64)]
     targets: Option<Vec<String>>,
     /// Name of a configured group of servers, likewise.
+    #[schema(pattern = "^[a-z0-9_-]+$")]
     target_group: Option<String>,
     /// Attempts in all for tasks that do not say their own.
     #[schema(minimum = 1, maximum = 10)]
@@ -165,6 +168,7 @@ pub(in crate::http) struct RunRequest {
     #[schema(default = false)]
     force: Option<bool>,
     /// Only on this one of the schedule's targets. Absent: on each of them.
+    #[schema(pattern = "^[a-z0-9_-]+$")]
     target: Option<String>,
 }
 

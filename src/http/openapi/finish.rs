@@ -2,6 +2,7 @@
 
 use utoipa::openapi::extensions::ExtensionsBuilder;
 use utoipa::openapi::path::Operation;
+use utoipa::openapi::schema::SchemaType;
 use utoipa::openapi::{HttpMethod, OpenApi, PathItem, RefOr, Schema, Type};
 
 use super::problem_sets::header;
@@ -13,6 +14,7 @@ pub(super) fn finish(document: &mut OpenApi) {
         for operation in operations_mut(item) {
             name_scope(operation);
             refuse_null_body(operation);
+            refuse_null_parameters(operation);
             for response in operation.responses.responses.values_mut() {
                 if let RefOr::T(response) = response {
                     let description = "The request's id: the caller's if it is sane, else one of the service's.";
@@ -32,6 +34,19 @@ fn refuse_null_body(operation: &mut Operation) {
             && let Some(RefOr::Ref(reference)) = choice.items.iter().find(|item| matches!(item, RefOr::Ref(_)))
         {
             content.schema = Some(RefOr::Ref(reference.clone()));
+        }
+    }
+}
+
+/// A header or a query parameter that can be left out cannot be null either.
+fn refuse_null_parameters(operation: &mut Operation) {
+    for parameter in operation.parameters.iter_mut().flatten() {
+        let RefOr::T(parameter) = parameter else { continue };
+        if let Some(RefOr::T(Schema::Object(schema))) = &mut parameter.schema
+            && let SchemaType::Array(types) = &schema.schema_type
+            && let [Type::Null, only] | [only, Type::Null] = types.as_slice()
+        {
+            schema.schema_type = SchemaType::Type(only.clone());
         }
     }
 }

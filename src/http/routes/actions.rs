@@ -30,7 +30,8 @@ use crate::http::state::HttpState;
     tag = "schedules",
     params(
         ("id" = String, Path, description = "The schedule's id.", example = "nightly-index-rebuild"),
-        ("If-Match" = Option<String>, Header, description = "Only if the schedule still has one of these entity tags."),
+        ("If-Match" = Option<String>, Header, description = "Only if the schedule still has one of these entity tags.",
+            pattern = r#"^[\t ]*(\*[\t ]*|[\t ,]*(W/)?"[!#-~]*"([\t ]*,[\t ,]*(W/)?"[!#-~]*")*[\t ,]*)$"#),
     ),
     responses(
         (status = 200, description = "The schedule as it is now.", body = ScheduleView, headers(
@@ -60,7 +61,8 @@ pub(super) async fn enable_schedule(
     tag = "schedules",
     params(
         ("id" = String, Path, description = "The schedule's id.", example = "nightly-index-rebuild"),
-        ("If-Match" = Option<String>, Header, description = "Only if the schedule still has one of these entity tags."),
+        ("If-Match" = Option<String>, Header, description = "Only if the schedule still has one of these entity tags.",
+            pattern = r#"^[\t ]*(\*[\t ]*|[\t ,]*(W/)?"[!#-~]*"([\t ]*,[\t ,]*(W/)?"[!#-~]*")*[\t ,]*)$"#),
     ),
     responses(
         (status = 200, description = "The schedule as it is now.", body = ScheduleView, headers(

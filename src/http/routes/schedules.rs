@@ -116,7 +116,8 @@ pub(super) async fn get_schedule(
     tag = "schedules",
     params(
         ("id" = String, Path, description = "The schedule's id.", example = "nightly-index-rebuild"),
-        ("If-Match" = Option<String>, Header, description = "Only if the schedule still has one of these entity tags."),
+        ("If-Match" = Option<String>, Header, description = "Only if the schedule still has one of these entity tags.",
+            pattern = r#"^[\t ]*(\*[\t ]*|[\t ,]*(W/)?"[!#-~]*"([\t ]*,[\t ,]*(W/)?"[!#-~]*")*[\t ,]*)$"#),
     ),
     request_body(content = ScheduleRequest, description = "The whole schedule.", example = json!(nightly_index_rebuild())),
     responses(
@@ -148,7 +149,8 @@ pub(super) async fn replace_schedule(
     tag = "schedules",
     params(
         ("id" = String, Path, description = "The schedule's id.", example = "nightly-index-rebuild"),
-        ("If-Match" = Option<String>, Header, description = "Only if the schedule still has one of these entity tags."),
+        ("If-Match" = Option<String>, Header, description = "Only if the schedule still has one of these entity tags.",
+            pattern = r#"^[\t ]*(\*[\t ]*|[\t ,]*(W/)?"[!#-~]*"([\t ]*,[\t ,]*(W/)?"[!#-~]*")*[\t ,]*)$"#),
     ),
     request_body(
         description = "What changes.",
@@ -186,7 +188,8 @@ pub(super) async fn patch_schedule(
     tag = "schedules",
     params(
         ("id" = String, Path, description = "The schedule's id.", example = "nightly-index-rebuild"),
-        ("If-Match" = Option<String>, Header, description = "Only if the schedule still has one of these entity tags."),
+        ("If-Match" = Option<String>, Header, description = "Only if the schedule still has one of these entity tags.",
+            pattern = r#"^[\t ]*(\*[\t ]*|[\t ,]*(W/)?"[!#-~]*"([\t ]*,[\t ,]*(W/)?"[!#-~]*")*[\t ,]*)$"#),
     ),
     responses((status = 204, description = "It is gone."), problem_sets::ChangeProblems),
     security(("bearer" = ["maintenance:admin"])),
