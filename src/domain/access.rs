@@ -32,7 +32,7 @@ impl Access {
 
     /// Reads the claim that limits a caller: an array of words, or a text with blanks between them. A word is `target:PATTERN`,
     /// `schedule:PATTERN`, or a `PATTERN` of targets; words with another prefix belong to other services and are passed over. With
-    /// patterns of both kinds, both have to match. A claim that is absent, or holds no such word, allows nothing.
+    /// patterns of both kinds, both have to match. `*` limits nothing; a claim that is absent, or holds no such word, allows nothing.
     pub fn from_claim(claim: Option<&Value>) -> Self {
         let words: Vec<&str> = match claim {
             Some(Value::String(text)) => text.split_ascii_whitespace().collect(),
@@ -49,7 +49,7 @@ impl Access {
                 limits.targets.push(word.to_owned());
             }
         }
-        Self(Some(Arc::new(limits)))
+        if limits.is_void() { Self::UNLIMITED } else { Self(Some(Arc::new(limits))) }
     }
 
     /// True when nothing is kept from the caller.
@@ -73,6 +73,13 @@ impl Access {
 }
 
 impl Limits {
+    /// True when everything matches: then the caller is as one who is not limited.
+    fn is_void(&self) -> bool {
+        let void = |patterns: &[String]| patterns.is_empty() || patterns.iter().any(|pattern| pattern == "*");
+        let given = !self.targets.is_empty() || !self.schedules.is_empty();
+        given && void(&self.targets) && void(&self.schedules)
+    }
+
     fn allow_target(&self, target: &str) -> bool {
         if self.targets.is_empty() { !self.schedules.is_empty() } else { matches_any(&self.targets, target) }
     }
@@ -155,6 +162,14 @@ mod tests {
                 "{claim:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_star_is_no_limit() {
+        for claim in [json!("*"), json!(["schedule:*"]), json!(["eu-1", "*", "schedule:*"])] {
+            assert!(Access::from_claim(Some(&claim)).is_unlimited(), "{claim}");
+        }
+        assert!(!Access::from_claim(Some(&json!(["*", "schedule:a"]))).is_unlimited());
     }
 
     #[test]
