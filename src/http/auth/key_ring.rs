@@ -170,6 +170,16 @@ impl KeyRing {
         self.tasks.wait().await;
     }
 
+    /// Waits for the refresh that is under way, if there is one.
+    #[cfg(test)]
+    pub(in crate::http) async fn idle(&self) {
+        let running = self.state.lock().running.clone();
+        if let Some(mut running) = running {
+            // Nothing is ever sent: a change is the end.
+            let _ = running.changed().await;
+        }
+    }
+
     /// The refresh that is under way, or a new one if the last began longer ago than the pause.
     fn join_or_start(self: &Arc<Self>, pause: impl FnOnce(&State) -> TimeDelta) -> Option<watch::Receiver<()>> {
         let now = self.settings.clock.now();

@@ -164,6 +164,12 @@ impl TokenVerifier {
         self.key_rings().for_each(KeyRing::refresh_if_due);
     }
 
+    /// How many tokens are remembered.
+    #[cfg(test)]
+    pub(in crate::http) fn remembered(&self) -> usize {
+        self.accepted.len()
+    }
+
     /// Breaks refreshes off that are under way, and starts no more.
     pub async fn close(&self) {
         for ring in self.key_rings() {
