@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::auth_issuers::{ClaimRules, IssuerConfig, IssuerKeys, KeySetLocation, claim_rules, issuer_keys, issuers};
+use super::auth_claims::{ClaimRules, claim_rules};
+use super::auth_issuers::{IssuerConfig, IssuerKeys, KeySetLocation, issuer_keys, issuers};
 use super::section::Section;
 use super::values::{duration, string, strings};
 use super::{DAY, MINUTE, Mode};

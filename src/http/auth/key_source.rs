@@ -150,6 +150,10 @@ fn jwks_uri(description: &[u8], issuer: &str, place: &Url) -> Result<Url, &'stat
     if !is_secure(&url) || (is_plain_loopback(&url) && !is_plain_loopback(place)) {
         return Err("has a jwks_uri that is not https");
     }
+    // They would be sent there, and shown in the health report.
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("has a jwks_uri that holds credentials");
+    }
     Ok(url)
 }
 

@@ -39,9 +39,6 @@ impl<'a> UnverifiedToken<'a> {
     /// # Errors
     /// What is wrong with its form, its type or its algorithm.
     pub fn parse(token: &'a str) -> Result<Self, TokenError> {
-        if token.len() > MAX_TOKEN_BYTES {
-            return Err(TokenError::TooLong);
-        }
         let (message, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed)?;
         let (header, payload) = message.split_once('.').ok_or(TokenError::Malformed)?;
         let header = object(header)?;
@@ -66,6 +63,11 @@ impl<'a> UnverifiedToken<'a> {
         let claims = Value::Object(object(payload)?);
         Ok(Self { message, signature, algorithm, kid, claims })
     }
+}
+
+/// To be asked before anything else is done with a token.
+pub(super) fn check_length(token: &str) -> Result<(), TokenError> {
+    if token.len() > MAX_TOKEN_BYTES { Err(TokenError::TooLong) } else { Ok(()) }
 }
 
 /// One part. A repeated member is refused, because others might read the other one (RFC 7515, section 4; RFC 7519, section 4).

@@ -16,7 +16,7 @@ use super::error::TokenError;
 use super::issuer::{Issuer, VerifierSettings};
 use super::key_ring::KeyRing;
 use super::keys::KeyError;
-use super::token::UnverifiedToken;
+use super::token::{UnverifiedToken, check_length};
 use crate::domain::ports::Clock;
 use crate::domain::principal::Principal;
 use crate::domain::time::Timestamp;
@@ -116,6 +116,7 @@ impl TokenVerifier {
     }
 
     fn judge(&self, text: &str, now: Timestamp) -> Result<Principal, Refusal<'_>> {
+        check_length(text)?;
         let digest: TokenDigest = Sha256::digest(text).into();
         if let Some(accepted) = self.recall(&digest) {
             accepted.lifetime.check(now, self.issuers[accepted.issuer].leeway)?;
