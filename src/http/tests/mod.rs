@@ -3,6 +3,7 @@
 mod contract;
 mod issuers;
 mod key_rings;
+mod key_sources;
 mod middleware;
 mod operations;
 mod reading;

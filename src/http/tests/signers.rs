@@ -187,7 +187,8 @@ impl World {
         let ring = KeyRing::new(KeyRingSettings {
             issuer: "partner".to_owned(),
             source: place.clone(),
-            algorithms: ["RS256", "ES256", "EdDSA"].map(str::to_owned).to_vec(),
+            // As in a configuration that has a secret beside the set.
+            algorithms: ["HS256", "RS256", "ES256", "EdDSA"].map(str::to_owned).to_vec(),
             refresh: Duration::from_secs(300),
             clock: clock.clone(),
             metrics: counted.clone(),
