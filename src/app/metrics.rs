@@ -7,13 +7,18 @@ use crate::domain::schedule::Frequency;
 use crate::domain::target_state::Breaker;
 use crate::domain::task::TaskType;
 use crate::executor::RequestMetrics;
-use crate::http::{self, HttpMetrics};
+use crate::http::{self, HttpMetrics, KeyRing, TokenVerifier};
 use crate::orchestrator::{HealthRegistry, OrchestratorHandle};
 use crate::telemetry::{LabelSets, Metrics};
 use std::sync::Arc;
 
 /// All labels that can occur, so that every series is there from the first scrape.
-pub(super) fn label_sets(targets: Vec<String>, modules: Vec<String>, http_routes: Vec<(String, String, u16)>) -> LabelSets {
+pub(super) fn label_sets(
+    targets: Vec<String>,
+    modules: Vec<String>,
+    key_sets: Vec<String>,
+    http_routes: Vec<(String, String, u16)>,
+) -> LabelSets {
     LabelSets {
         frequencies: Frequency::ALL.iter().map(|value| value.as_str()).collect(),
         triggers: Trigger::ALL.iter().map(|value| value.as_str()).collect(),
@@ -22,6 +27,8 @@ pub(super) fn label_sets(targets: Vec<String>, modules: Vec<String>, http_routes
         outcomes: Outcome::ALL.iter().map(|value| value.as_str()).collect(),
         targets,
         modules,
+        key_sets,
+        key_outcomes: KeyRing::OUTCOMES.to_vec(),
         http_routes,
     }
 }
@@ -46,6 +53,7 @@ pub(super) struct AppMetrics {
     pub metrics: Metrics,
     pub handle: OrchestratorHandle,
     pub health: HealthRegistry,
+    pub verifier: Arc<TokenVerifier>,
     pub clock: Arc<dyn Clock>,
     pub max_schedule_series: usize,
 }
@@ -68,6 +76,10 @@ impl HttpMetrics for AppMetrics {
             let breaker = state.as_ref().map_or(Breaker::Closed, |state| state.breaker);
             self.metrics.set_target_breaker(target, breaker_value(breaker));
             self.metrics.set_target_postponed(target, breaker == Breaker::Closed && state.is_some_and(|state| state.is_shut()));
+        }
+        for ring in self.verifier.key_rings() {
+            let status = ring.status();
+            self.metrics.set_key_set_age(&status.issuer, status.age.as_secs_f64());
         }
         let times = self.handle.view().schedule_times(self.max_schedule_series);
         self.metrics.render(times.iter().map(|(id, last_success, next_run)| {

@@ -10,6 +10,7 @@ mod sandbox;
 mod serve;
 mod signals;
 mod start;
+mod verifier;
 
 use std::sync::Arc;
 

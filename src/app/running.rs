@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::AppError;
 use crate::domain::ports::{AuditSink, StoreError};
+use crate::http::TokenVerifier;
 use crate::orchestrator::{HealthRegistry, OrchestratorHandle};
 use crate::ticker::Ticker;
 
@@ -30,6 +31,8 @@ pub struct Running {
     pub(super) health: HealthRegistry,
     pub(super) audit: Arc<dyn AuditSink>,
     pub(super) ticker: Ticker,
+    /// Owns the refreshes of key sets.
+    pub(super) verifier: Arc<TokenVerifier>,
     /// Waits for the store to be loaded, which may never come.
     pub(super) first_look: JoinHandle<()>,
     pub(super) orchestrator: Option<JoinHandle<Result<(), StoreError>>>,
@@ -73,7 +76,7 @@ impl Running {
     /// Ends the service in phases. Readiness goes off and nothing new starts; running jobs get the grace; what is left is stopped
     /// and recorded; requests that are under way are answered; store and audit are written out.
     pub async fn shutdown(self) {
-        let Self { servers, stop_http, handle, health, audit, ticker, first_look, orchestrator, shutdown_grace } = self;
+        let Self { servers, stop_http, handle, health, audit, ticker, verifier, first_look, orchestrator, shutdown_grace } = self;
         tracing::info!(grace_seconds = shutdown_grace.as_secs(), running = handle.running_jobs(), "shutting down");
         if tokio::time::timeout(shutdown_grace, handle.drain()).await.is_err() {
             tracing::warn!(running = handle.running_jobs(), "the grace is over: running jobs are stopped");
@@ -94,6 +97,7 @@ impl Running {
             server.ended().await;
         }
         ticker.stop().await;
+        verifier.close().await;
         first_look.abort();
         health.close().await;
         if tokio::time::timeout(AUDIT_FLUSH, audit.flush()).await.is_err() {

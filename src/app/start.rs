@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::metrics::{AppMetrics, TargetMetrics, label_sets, routes_of_the_document};
 use super::probes;
 use super::running::{HttpServer, Running};
+use super::verifier::{key_sets, token_verifier};
 use super::{Adapters, AppError};
 use crate::audit::{FileAudit, NoAudit};
 use crate::config::{Config, StorageUrl, TargetConfig};
@@ -16,7 +17,7 @@ use crate::domain::health::OWN_MODULES;
 use crate::domain::ports::{AuditSink, Store, TaskExecutor};
 use crate::domain::time::to_delta;
 use crate::executor::{HttpExecutor, TargetSettings};
-use crate::http::{self, HttpSettings, HttpState, TokenVerifier, VerificationKey, VerifierSettings};
+use crate::http::{self, AuthKeysProbe, HttpSettings, HttpState, TokenVerifier};
 use crate::orchestrator::{HealthRegistry, Orchestrator, Ports, Rules, bundles};
 use crate::storage::{MemoryStore, SqliteStore};
 use crate::telemetry::Metrics;
@@ -29,10 +30,17 @@ use crate::ticker::{EVERY_FIVE_SECONDS, EVERY_MINUTE, EVERY_SECOND, ServiceJob, 
 pub async fn start(config: Config, adapters: Adapters, listener: TcpListener) -> Result<Running, AppError> {
     let Adapters { clock, ids, store, executor } = adapters;
     let catalog = Arc::new(config.catalog.clone());
-    let kept = |name: &&str| *name != "audit" || config.audit.file.is_some();
+    let key_sets = key_sets(&config.auth);
+    let kept = |name: &&str| match *name {
+        "audit" => config.audit.file.is_some(),
+        "auth_keys" => !key_sets.is_empty(),
+        _ => true,
+    };
     let own_modules = OWN_MODULES.into_iter().filter(kept).map(str::to_owned);
     let modules = own_modules.chain(config.probes.keys().cloned()).collect();
-    let metrics = Metrics::new(label_sets(config.targets.keys().cloned().collect(), modules, routes_of_the_document()));
+    let has_key_sets = !key_sets.is_empty();
+    let targets = config.targets.keys().cloned().collect();
+    let metrics = Metrics::new(label_sets(targets, modules, key_sets, routes_of_the_document()));
 
     let store = match store {
         Some(store) => store,
@@ -60,7 +68,13 @@ pub async fn start(config: Config, adapters: Adapters, listener: TcpListener) ->
 
     probes::register_own(&health, &handle);
     probes::register_configured(&health, &config)?;
-    let ticker = start_ticker(&handle, &health, &metrics).await?;
+    let verifier = token_verifier(&config.auth, &clock, &metrics)?;
+    if has_key_sets {
+        probes::register_module(&health, "auth_keys", Arc::new(AuthKeysProbe(Arc::clone(&verifier))));
+    }
+    // Not waited for: the service starts while an issuer is down, and a request whose key is not there yet waits for this refresh.
+    verifier.refresh_due();
+    let ticker = start_ticker(&handle, &health, &metrics, &verifier).await?;
     probes::register_module(&health, "ticker", ticker.probe());
     let (modules, started) = (health.clone(), handle.clone());
     let first_look = tokio::spawn(async move {
@@ -72,13 +86,14 @@ pub async fn start(config: Config, adapters: Adapters, listener: TcpListener) ->
     let state = HttpState {
         handle: handle.clone(),
         health: health.clone(),
-        verifier: Arc::new(token_verifier(&config)?),
+        verifier: Arc::clone(&verifier),
         audit: Arc::clone(&audit),
         ids,
         metrics: Arc::new(AppMetrics {
             metrics,
             handle: handle.clone(),
             health: health.clone(),
+            verifier: Arc::clone(&verifier),
             clock,
             max_schedule_series: config.metrics.max_schedule_series,
         }),
@@ -104,6 +119,7 @@ pub async fn start(config: Config, adapters: Adapters, listener: TcpListener) ->
         health,
         audit,
         ticker,
+        verifier,
         first_look,
         orchestrator: Some(tokio::spawn(orchestrator.run())),
         shutdown_grace: config.server.shutdown_grace,
@@ -160,30 +176,18 @@ fn http_executor(
     Ok(Arc::new(executor.map_err(|error| AppError::configuration("targets: a target cannot be used", error))?))
 }
 
-fn token_verifier(config: &Config) -> Result<TokenVerifier, AppError> {
-    let auth = &config.auth;
-    let secret = auth.hs256_secret.clone().map(VerificationKey::Hs256);
-    let public = auth.public_key_pem.clone().map(VerificationKey::PublicPem);
-    let settings = VerifierSettings {
-        keys: secret.into_iter().chain(public).collect(),
-        algorithms: (!auth.algorithms.is_empty()).then(|| auth.algorithms.clone()),
-        issuer: auth.issuer.clone(),
-        audience: (!auth.audience.is_empty()).then(|| auth.audience.clone()),
-        leeway: auth.leeway,
-        scope_claims: auth.scope_claims.clone(),
-    };
-    TokenVerifier::new(settings).map_err(|error| AppError::configuration("auth: a verification key cannot be used", error))
-}
-
 async fn start_ticker(
     handle: &crate::orchestrator::OrchestratorHandle,
     health: &HealthRegistry,
     metrics: &Metrics,
+    verifier: &Arc<TokenVerifier>,
 ) -> Result<Ticker, AppError> {
     let (heart, pruner, probes, upkeep) = (handle.clone(), handle.clone(), health.clone(), metrics.clone());
+    let keys = Arc::clone(verifier);
     let jobs = vec![
         ServiceJob { name: "heartbeat", cron: EVERY_SECOND, action: Arc::new(move || heart.heartbeat()) },
         ServiceJob { name: "probes", cron: EVERY_SECOND, action: Arc::new(move || probes.spawn_refresh()) },
+        ServiceJob { name: "keys", cron: EVERY_SECOND, action: Arc::new(move || keys.refresh_due()) },
         ServiceJob { name: "prune", cron: EVERY_MINUTE, action: Arc::new(move || pruner.prune()) },
         ServiceJob { name: "metrics-upkeep", cron: EVERY_FIVE_SECONDS, action: Arc::new(move || upkeep.upkeep()) },
     ];

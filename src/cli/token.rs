@@ -54,12 +54,16 @@ fn claims(auth: &AuthConfig, request: &TokenRequest, now: Timestamp, id: Uuid) -
         }
     }
     // The service looks into these claims only.
-    let usual = auth.scope_claims.iter().find(|claim| *claim == "scope");
-    let scope_claim = usual.or(auth.scope_claims.first()).map_or("scope", String::as_str);
+    let usual = auth.claims.scope_claims.iter().find(|claim| *claim == "scope");
+    let scope_claim = usual.or(auth.claims.scope_claims.first()).map_or("scope", String::as_str);
     let issued = now.timestamp();
     let mut claims = Map::new();
     claims.insert("sub".to_owned(), request.subject.clone().into());
-    claims.insert(scope_claim.to_owned(), scopes.join(" ").into());
+    say(&mut claims, scope_claim, &scopes.join(" "));
+    if let Some(access_claim) = &auth.claims.access_claim {
+        // Where access is limited, who has no such claim may touch nothing. Whoever holds the secret is not limited.
+        say(&mut claims, access_claim, "*");
+    }
     claims.insert("iat".to_owned(), issued.into());
     claims.insert("nbf".to_owned(), issued.into());
     claims.insert("exp".to_owned(), issued.saturating_add_unsigned(request.ttl.as_secs()).into());
@@ -73,6 +77,28 @@ fn claims(auth: &AuthConfig, request: &TokenRequest, now: Timestamp, id: Uuid) -
         several => drop(claims.insert("aud".to_owned(), several.to_vec().into())),
     }
     claims
+}
+
+/// Adds words to a claim by its name, or by a JSON pointer to it.
+fn say(claims: &mut Map<String, Value>, claim: &str, words: &str) {
+    let (name, rest) = match claim.strip_prefix('/') {
+        None => (claim.to_owned(), None),
+        Some(pointer) => {
+            let (first, rest) = pointer.split_once('/').map_or((pointer, None), |(first, rest)| (first, Some(rest)));
+            (first.replace("~1", "/").replace("~0", "~"), rest)
+        }
+    };
+    let member = claims.entry(name).or_insert(Value::Null);
+    match (rest, member) {
+        (Some(rest), Value::Object(inner)) => say(inner, &format!("/{rest}"), words),
+        (Some(rest), member) => {
+            let mut inner = Map::new();
+            say(&mut inner, &format!("/{rest}"), words);
+            *member = Value::Object(inner);
+        }
+        (None, Value::String(text)) => *text = format!("{text} {words}"),
+        (None, member) => *member = words.into(),
+    }
 }
 
 #[cfg(test)]
@@ -120,6 +146,15 @@ mod tests {
         assert_eq!((&one["iss"], &one["aud"], &one["roles"]), (&json!("i"), &json!("a"), &json!("maintenance:admin")));
         assert_eq!(one.get("scope"), None);
         assert_eq!(claims_of(&auth(&[("AUDIENCE", "a,b")]), &request(&[Scope::Read]))["aud"], json!(["a", "b"]));
+    }
+
+    #[test]
+    fn nested_claims_are_made_where_the_service_looks_for_them() {
+        let auth = auth(&[("SCOPE_CLAIMS", "/realm_access/roles"), ("ACCESS_CLAIM", "/realm_access/a~1b")]);
+        let claims = claims_of(&auth, &request(&[Scope::Write]));
+        assert_eq!(claims["realm_access"], json!({"roles": "maintenance:write", "a/b": "*"}));
+        let same = self::auth(&[("ACCESS_CLAIM", "scope")]);
+        assert_eq!(claims_of(&same, &request(&[Scope::Read]))["scope"], "maintenance:read *");
     }
 
     #[test]

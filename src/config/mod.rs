@@ -15,6 +15,10 @@
 //! uses, and anything that a request could change.
 
 mod auth;
+mod auth_claims;
+mod auth_issuers;
+mod auth_key_set;
+mod auth_keys;
 mod catalog;
 mod environment;
 mod groups;
@@ -42,6 +46,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub use auth::{AuthConfig, MIN_SECRET_BYTES};
+pub use auth_claims::ClaimRules;
+pub use auth_issuers::{DEFAULT_ISSUER, IssuerConfig, KeySetLocation, is_plain_loopback, is_secure};
+pub use auth_key_set::{KeySet, KeySetError, MAX_KEY_SET_BYTES, SetKey};
 pub use environment::ENVIRONMENT_PREFIX;
 pub(crate) use environment::key_of;
 pub use load::load;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Config, ProbeKind, TargetConfig, TlsConfig};
+use super::{Config, IssuerConfig, KeySetLocation, ProbeKind, TargetConfig, TlsConfig};
 use crate::domain::catalog::BreakerRule;
 use crate::domain::task::TaskType;
 
@@ -21,7 +21,12 @@ impl fmt::Display for Summary<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let config = self.0;
         writeln!(formatter, "listen    {}", config.server.listen)?;
-        writeln!(formatter, "tokens    {}", or_none(&config.auth.algorithms))?;
+        let auth = &config.auth;
+        writeln!(formatter, "tokens    {}{}", or_none(&auth.algorithms), keys_from(auth.key_set.as_ref()))?;
+        for (name, IssuerConfig { issuer, algorithms, key_set, .. }) in &auth.issuers {
+            let keys = keys_from(key_set.as_ref());
+            writeln!(formatter, "issuer    {name}: {issuer} with {}{keys}", algorithms.join(", "))?;
+        }
         writeln!(formatter, "storage   {}", config.storage.url)?;
         let audit = config.audit.file.as_ref().map_or("none".to_owned(), |path| path.display().to_string());
         writeln!(formatter, "audit     {audit}")?;
@@ -46,6 +51,17 @@ impl fmt::Display for Summary<'_> {
             writeln!(formatter, "probe     {name} of {what} every {}", humantime::format_duration(probe.interval))?;
         }
         write!(formatter, "bundles   {}", or_none(&config.orchestrator.bundles))
+    }
+}
+
+/// Where keys are published; a query may hold what is nobody's business.
+fn keys_from(key_set: Option<&KeySetLocation>) -> String {
+    match key_set {
+        None => String::new(),
+        Some(KeySetLocation::File(path)) => format!(", keys from {}", path.display()),
+        Some(KeySetLocation::Url(url) | KeySetLocation::Discovery { document: url, .. }) => {
+            format!(", keys from {}{}", url.origin().ascii_serialization(), url.path())
+        }
     }
 }
 

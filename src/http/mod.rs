@@ -32,8 +32,12 @@ use axum::extract::DefaultBodyLimit;
 use axum::{Router, middleware};
 use tower_http::catch_panic::CatchPanicLayer;
 
-pub use auth::keys::{KeyError, VerificationKey, VerifierSettings};
-pub use auth::verifier::{TokenError, TokenVerifier};
+pub use auth::keys::{KeyError, VerificationKey};
+pub use auth::verifier::TokenVerifier;
+pub use auth::{
+    AuthKeysProbe, FetchError, KeyMetrics, KeyRing, KeyRingSettings, KeyRingStatus, KeySetSource, TokenError, VerifierSettings,
+    key_set_source,
+};
 pub use openapi::{openapi, openapi_json};
 pub use problem::{Problem, ProblemKind};
 pub use state::{HttpMetrics, HttpSettings, HttpState};

@@ -1,7 +1,7 @@
 //! Time and chance from the system: the service's own cron jobs, the clock, and the source of ids.
 //!
-//! `tokio-cron-scheduler` runs a handful of jobs of the service itself: a heartbeat, pruning, health probes, upkeep of the
-//! metrics. Each of them only posts a message or starts a task, so that a tick that is lost, late or doubled does no harm.
+//! `tokio-cron-scheduler` runs a handful of jobs of the service itself: a heartbeat, pruning, health probes, key sets, upkeep
+//! of the metrics. Each of them only posts a message or starts a task, so that a tick that is lost, late or doubled does no harm.
 //!
 //! The operators' schedules do not go through it. The scheduler wakes up every 500 ms, so that it cannot be more punctual than
 //! that, and it hands jobs on through broadcast channels that overwrite what a receiver has not fetched in time. Measured with

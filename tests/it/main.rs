@@ -12,6 +12,7 @@ mod fires;
 mod health_report;
 mod idempotency;
 mod job_lists;
+mod key_sets;
 mod lists;
 mod metrics_page;
 mod openapi_document;

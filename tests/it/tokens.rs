@@ -23,6 +23,12 @@ fn signed(claims: &Value) -> String {
     jsonwebtoken::encode(&Header::new(Algorithm::HS256), claims, &EncodingKey::from_secret(SECRET.as_bytes())).expect("a token")
 }
 
+/// A token that says to be of this type.
+fn typed(typ: &str, claims: &Value) -> String {
+    let header = Header { typ: Some(typ.to_owned()), ..Header::new(Algorithm::HS256) };
+    jsonwebtoken::encode(&header, claims, &EncodingKey::from_secret(SECRET.as_bytes())).expect("a token")
+}
+
 /// A reader's claims, with some members set; null removes one.
 fn claims(members: Value) -> Value {
     let mut claims = json!({"sub":"alice","exp":NOW + 60,"scope":"maintenance:read"});
@@ -58,7 +64,9 @@ fn unsigned(header: Value, claims: &Value, signature: &[u8]) -> String {
 async fn without_an_accepted_token_every_request_is_401() {
     let mut app = TestApp::start().await;
     let good = signed(&claims(json!({})));
-    assert_eq!(status(&app, &good).await, 200);
+    for token in [good.clone(), typed("at+jwt", &claims(json!({}))), typed("application/at+JWT", &claims(json!({})))] {
+        assert_eq!(status(&app, &token).await, 200);
+    }
     for authorization in [
         None,
         Some("Basic dXNlcjpwYXNzd29yZA=="),
@@ -102,6 +110,8 @@ async fn without_an_accepted_token_every_request_is_401() {
         (unsigned(json!({"typ":"JWT"}), &admin, b""), "no algorithm"),
         (unsigned(json!({"alg":"RS256","jwk":{"kty":"oct","k":"AAAA"}}), &admin, b"x"), "a key of its own"),
         (unsigned(json!([]), &admin, b"x"), "an array as header"),
+        (typed("id+jwt", &admin), "another type"),
+        (signed(&claims(json!({"padding":"x".repeat(20_000)}))), "a huge one"),
         (signed(&claims(json!({"exp":null}))), "no exp"),
         (signed(&claims(json!({"exp":"soon"}))), "exp as text"),
         (signed(&claims(json!({"exp":NOW - 31}))), "expired beyond the leeway"),

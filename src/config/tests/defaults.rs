@@ -32,7 +32,7 @@ fn the_defaults_are_those_of_the_contract() {
     assert_eq!(config.orchestrator.queue_timeout, Duration::from_secs(3600));
     assert!(config.orchestrator.bundles.is_empty());
     assert_eq!(config.auth.leeway, Duration::from_secs(30));
-    assert_eq!(config.auth.scope_claims, ["scope", "scp", "permissions", "roles"]);
+    assert_eq!(config.auth.claims.scope_claims, ["scope", "scp", "permissions", "roles"]);
     assert_eq!(config.audit.file.as_deref(), Some(Path::new("data/audit.jsonl")));
     assert_eq!((config.telemetry.log_format, config.telemetry.log_level.as_str()), (LogFormat::Text, "info"));
     assert!(config.metrics.listen.is_none() && config.metrics.token.is_none());
@@ -65,7 +65,8 @@ fn the_default_file_shows_every_key() {
         ("server", "listen max_body_bytes request_timeout shutdown_grace"),
         (
             "auth",
-            "hs256_secret hs256_secret_file public_key_file jwks_url jwks_file algorithms issuer audience leeway scope_claims",
+            "hs256_secret hs256_secret_file public_key_file jwks_url jwks_file discovery jwks_refresh algorithms issuer audience \
+             leeway scope_claims access_claim scopes issuers",
         ),
         ("storage", "url"),
         ("orchestrator", "max_concurrent_jobs max_schedules job_retention misfire_grace queue_timeout bundles"),

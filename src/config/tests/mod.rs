@@ -1,6 +1,8 @@
 //! The configuration from outside: files and variables in, a `Config` or its mistakes out.
 
 mod auth;
+mod auth_issuers;
+mod auth_key_set;
 mod defaults;
 mod layers;
 mod preflight;

@@ -7,7 +7,7 @@ use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 
-use super::verifier::TokenError;
+use super::error::TokenError;
 use crate::domain::principal::{Caller, Principal, Scope};
 use crate::http::context::RequestContext;
 use crate::http::problem::{Problem, ProblemKind};
@@ -50,7 +50,8 @@ impl<S: RequiredScope> FromRequestParts<HttpState> for Authorized<S> {
 
     async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Self, Problem> {
         let token = bearer_token(&parts.headers)?;
-        let principal = state.verifier.verify(token, state.now()).map_err(|error| invalid_token(&error.to_string()))?;
+        let verdict = state.verifier.authenticate(token, state.handle.clock().as_ref()).await;
+        let principal = verdict.map_err(|error| invalid_token(&error.to_string()))?;
         let context = parts.extensions.get::<RequestContext>();
         if let Some(context) = context {
             context.set_subject(&principal.subject);

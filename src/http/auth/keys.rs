@@ -1,7 +1,5 @@
 //! Verification keys: which algorithm each one stands for, and which ones are refused at start.
 
-use std::time::Duration;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
@@ -30,36 +28,6 @@ pub enum VerificationKey {
     Hs256(SecretString),
     /// One or more public keys in PEM: RSA (RS256, at least 2,048 bits), P-256 (ES256) or Ed25519 (EdDSA).
     PublicPem(String),
-}
-
-/// How tokens are judged.
-#[derive(Debug, Clone)]
-pub struct VerifierSettings {
-    /// Whose signatures are accepted; at least one.
-    pub keys: Vec<VerificationKey>,
-    /// Accept only these of the keys' algorithms.
-    pub algorithms: Option<Vec<String>>,
-    /// The `iss` that a token must have.
-    pub issuer: Option<String>,
-    /// A token's `aud` must name one of these.
-    pub audience: Option<Vec<String>>,
-    /// How far the issuer's clock may be off.
-    pub leeway: Duration,
-    /// The claims that scopes are read from; all of them are.
-    pub scope_claims: Vec<String>,
-}
-
-impl Default for VerifierSettings {
-    fn default() -> Self {
-        Self {
-            keys: Vec::new(),
-            algorithms: None,
-            issuer: None,
-            audience: None,
-            leeway: Duration::from_secs(30),
-            scope_claims: ["scope", "scp", "permissions", "roles"].map(str::to_owned).to_vec(),
-        }
-    }
 }
 
 /// Why the keys cannot be used. The message is meant for the operator; it holds no key material.
@@ -105,22 +73,8 @@ pub(super) struct PinnedKey {
     pub key: DecodingKey,
 }
 
-/// Where keys come from. A set that is fetched and refreshed would be another variant.
-pub(super) enum KeySource {
-    /// From the configuration, once.
-    Fixed(Vec<PinnedKey>),
-}
-
-impl KeySource {
-    /// The keys for an algorithm.
-    pub fn keys(&self, algorithm: Algorithm) -> impl Iterator<Item = &DecodingKey> {
-        let Self::Fixed(keys) = self;
-        keys.iter().filter(move |pinned| pinned.algorithm == algorithm).map(|pinned| &pinned.key)
-    }
-}
-
 /// Reads the configured keys.
-pub(super) fn read_keys(keys: &[VerificationKey], algorithms: Option<&[String]>) -> Result<KeySource, KeyError> {
+pub(super) fn read_keys(keys: &[VerificationKey], algorithms: Option<&[String]>) -> Result<Vec<PinnedKey>, KeyError> {
     let accepted = algorithms.map(|names| names.iter().map(|name| algorithm(name)).collect::<Result<Vec<_>, _>>()).transpose()?;
     let mut pinned = Vec::new();
     for key in keys {
@@ -135,12 +89,18 @@ pub(super) fn read_keys(keys: &[VerificationKey], algorithms: Option<&[String]>)
     if let Some(accepted) = accepted {
         pinned.retain(|key| accepted.contains(&key.algorithm));
     }
-    if pinned.is_empty() { Err(KeyError::NoKeyForAlgorithms) } else { Ok(KeySource::Fixed(pinned)) }
+    if pinned.is_empty() { Err(KeyError::NoKeyForAlgorithms) } else { Ok(pinned) }
 }
 
-fn algorithm(name: &str) -> Result<Algorithm, KeyError> {
+/// An algorithm by its JOSE name, letter by letter (RFC 7515, section 4.1.1).
+pub(super) fn algorithm(name: &str) -> Result<Algorithm, KeyError> {
     let found = ALGORITHMS.iter().find(|(known, _)| *known == name).map(|(_, algorithm)| *algorithm);
     found.ok_or_else(|| KeyError::UnknownAlgorithm(name.to_owned()))
+}
+
+/// The JOSE name of an algorithm; empty for one that no key can stand for.
+pub(super) fn name_of(algorithm: Algorithm) -> &'static str {
+    ALGORITHMS.iter().find(|(_, known)| *known == algorithm).map_or("", |(name, _)| name)
 }
 
 fn read_secret(secret: &SecretString) -> Result<PinnedKey, KeyError> {

@@ -1,168 +1,180 @@
-//! Judges bearer tokens.
+//! Judges bearer tokens: by the issuer that they name, with that issuer's keys and no others.
+//!
+//! Verified tokens are remembered, because a client sends the same one for minutes and a signature costs more than the rest of a
+//! read. What is remembered is what the token says, never the token; times are judged at each use, and a key that changes makes
+//! everything that its issuer signed be verified anew.
 
-use std::time::Duration;
+use std::collections::HashMap;
+use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::{Algorithm, Header};
-use serde_json::{Map, Value};
+use quick_cache::sync::Cache;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
 
-use super::keys::{KeyError, KeySource, VerifierSettings, read_keys};
-use crate::domain::access::Access;
-use crate::domain::principal::{Principal, Scope};
+use super::claims::Lifetime;
+use super::error::TokenError;
+use super::issuer::{Issuer, VerifierSettings};
+use super::key_ring::KeyRing;
+use super::keys::KeyError;
+use super::token::{UnverifiedToken, check_length};
+use crate::domain::ports::Clock;
+use crate::domain::principal::Principal;
 use crate::domain::time::Timestamp;
-use crate::http::extract::strict_json;
 
-/// The longest `sub`, in characters (OpenID Connect Core, section 2).
-const MAX_SUBJECT_CHARACTERS: usize = 255;
+/// Most verified tokens that are remembered. A client has one token at a time, so this is thousands of clients; an entry has a few
+/// hundred bytes, so it is about 2 MiB. Only tokens with a good signature get in, and the one used least makes room.
+const REMEMBERED_TOKENS: usize = 4096;
 
-/// Why a token is not accepted. The text goes into `error_description`: ASCII without quotes (RFC 6750, section 3), and nothing
-/// from the token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum TokenError {
-    /// Not three parts of base64url with JSON objects in the first two.
-    #[error("the token is not a signed JWT")]
-    Malformed,
-    /// An algorithm for which there is no key; `none` too.
-    #[error("the algorithm of the token is not accepted")]
-    Algorithm,
-    /// The header has `crit`, and no extension is known here (RFC 7515, section 4.1.11).
-    #[error("the token has critical extensions that are not known")]
-    Critical,
-    /// No key verifies the signature.
-    #[error("the signature is wrong")]
-    Signature,
-    /// `exp` is missing or no number.
-    #[error("the token has no numeric exp")]
-    NoExpiry,
-    /// `exp` has passed.
-    #[error("the token has expired")]
-    Expired,
-    /// `nbf` lies ahead, or is no number.
-    #[error("the token is not valid yet")]
-    NotYetValid,
-    /// `iss` is missing or another one.
-    #[error("the issuer is not accepted")]
-    Issuer,
-    /// `aud` is missing or does not name this service.
-    #[error("the audience is not accepted")]
-    Audience,
-    /// `sub` is missing, empty, too long, or holds control characters.
-    #[error("the token has no usable sub")]
-    Subject,
+/// SHA-256 of a token: whoever reads the memory finds no token in it.
+type TokenDigest = [u8; 32];
+
+/// What a verified token says.
+struct Accepted {
+    principal: Principal,
+    lifetime: Lifetime,
+    /// Place among the issuers.
+    issuer: usize,
+    /// Of the issuer's published keys.
+    generation: u64,
+}
+
+/// Why a token was refused, and whose keys may have changed.
+struct Refusal<'a> {
+    error: TokenError,
+    issuer: Option<&'a Issuer>,
+}
+
+impl From<TokenError> for Refusal<'_> {
+    fn from(error: TokenError) -> Self {
+        Self { error, issuer: None }
+    }
 }
 
 /// Verifies signatures and claims. Holds the keys; prints none of them.
 pub struct TokenVerifier {
-    keys: KeySource,
-    issuer: Option<String>,
-    audience: Option<Vec<String>>,
-    leeway: Duration,
-    scope_claims: Vec<String>,
+    issuers: Vec<Issuer>,
+    /// Places of those that have an `iss`.
+    by_iss: HashMap<String, usize>,
+    /// Place of the one that has none.
+    for_others: Option<usize>,
+    accepted: Cache<TokenDigest, Arc<Accepted>>,
 }
 
 impl TokenVerifier {
-    /// Reads the keys.
+    /// A verifier for one issuer.
     ///
     /// # Errors
     /// A key that is missing, weak, of an unknown kind, or excluded by `algorithms`.
     pub fn new(settings: VerifierSettings) -> Result<Self, KeyError> {
-        let VerifierSettings { keys, algorithms, issuer, audience, leeway, scope_claims } = settings;
-        let keys = read_keys(&keys, algorithms.as_deref())?;
-        Ok(Self { keys, issuer, audience, leeway, scope_claims })
+        Self::for_issuers(vec![settings])
     }
 
-    /// Judges a token as of `now`.
+    /// A verifier for several issuers. Of two with the same `iss` the first counts; the configuration has none.
+    ///
+    /// # Errors
+    /// A key that is missing, weak, of an unknown kind, or excluded by `algorithms`.
+    pub fn for_issuers(settings: Vec<VerifierSettings>) -> Result<Self, KeyError> {
+        if settings.is_empty() {
+            return Err(KeyError::NoKey);
+        }
+        let issuers: Vec<Issuer> = settings.into_iter().map(Issuer::new).collect::<Result<_, _>>()?;
+        let (mut by_iss, mut for_others) = (HashMap::new(), None);
+        for (place, issuer) in issuers.iter().enumerate() {
+            match &issuer.iss {
+                Some(iss) => drop(by_iss.entry(iss.clone()).or_insert(place)),
+                None => drop(for_others.get_or_insert(place)),
+            }
+        }
+        Ok(Self { issuers, by_iss, for_others, accepted: Cache::new(REMEMBERED_TOKENS) })
+    }
+
+    /// Judges a token as of `now`, with the keys that are there.
     ///
     /// # Errors
     /// The first reason for which the token is not accepted.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<Principal, TokenError> {
-        let header = jsonwebtoken::decode_header(token).map_err(|error| header_error(&error))?;
-        let Header { alg, crit: None, .. } = header else { return Err(TokenError::Critical) };
-        let claims = self.verified_claims(token, alg)?;
-        self.check_times(&claims, now)?;
-        self.check_issuer_and_audience(&claims)?;
-        let subject = subject(&claims)?;
-        Ok(Principal { subject, scope: self.scope(&claims), access: Access::UNLIMITED })
+        self.judge(token, now).map_err(|refusal| refusal.error)
     }
 
-    /// The claims, once one of the keys for this algorithm has verified the signature. Nothing is read from them before.
-    fn verified_claims(&self, token: &str, algorithm: Algorithm) -> Result<Map<String, Value>, TokenError> {
-        let (message, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed)?;
-        let mut verdict = TokenError::Algorithm;
-        for key in self.keys.keys(algorithm) {
-            match jsonwebtoken::crypto::verify(signature, message.as_bytes(), key, algorithm) {
-                Ok(true) => return read_claims(message),
-                Ok(false) => verdict = TokenError::Signature,
-                Err(_) => verdict = TokenError::Malformed,
-            }
-        }
-        Err(verdict)
-    }
-
-    fn check_times(&self, claims: &Map<String, Value>, now: Timestamp) -> Result<(), TokenError> {
-        #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 fit a double exactly for 285,000 years")]
-        let now = now.timestamp_millis() as f64 / 1000.0;
-        let leeway = self.leeway.as_secs_f64();
-        let expiry = claims.get("exp").and_then(Value::as_f64).ok_or(TokenError::NoExpiry)?;
-        if now >= expiry + leeway {
-            return Err(TokenError::Expired);
-        }
-        match claims.get("nbf").filter(|value| !value.is_null()).map(Value::as_f64) {
-            None => Ok(()),
-            Some(Some(not_before)) if now + leeway >= not_before => Ok(()),
-            Some(_) => Err(TokenError::NotYetValid),
-        }
-    }
-
-    fn check_issuer_and_audience(&self, claims: &Map<String, Value>) -> Result<(), TokenError> {
-        if let Some(issuer) = &self.issuer
-            && claims.get("iss").and_then(Value::as_str) != Some(issuer)
-        {
-            return Err(TokenError::Issuer);
-        }
-        let Some(accepted) = &self.audience else { return Ok(()) };
-        let is_accepted = |value: &Value| value.as_str().is_some_and(|name| accepted.iter().any(|known| known == name));
-        let named = match claims.get("aud") {
-            Some(Value::Array(names)) => names.iter().any(is_accepted),
-            Some(name) => is_accepted(name),
-            None => false,
+    /// Judges a token; when its key is not known, the issuer is asked for its keys first. That takes a few seconds at most, and is done
+    /// at most every ten.
+    ///
+    /// # Errors
+    /// The first reason for which the token is not accepted.
+    pub async fn authenticate(&self, token: &str, clock: &dyn Clock) -> Result<Principal, TokenError> {
+        let refusal = match self.judge(token, clock.now()) {
+            Ok(principal) => return Ok(principal),
+            Err(refusal) => refusal,
         };
-        if named { Ok(()) } else { Err(TokenError::Audience) }
+        match (refusal.error, refusal.issuer.and_then(|issuer| issuer.key_ring.as_ref())) {
+            (TokenError::UnknownKey, Some(ring)) => {
+                ring.ask_for_unknown_key().await;
+                self.verify(token, clock.now())
+            }
+            (error, _) => Err(error),
+        }
     }
 
-    /// The highest of our scopes in any of the scope claims; words of other services are passed over.
-    fn scope(&self, claims: &Map<String, Value>) -> Option<Scope> {
-        let texts = self.scope_claims.iter().filter_map(|name| claims.get(name)).flat_map(|value| match value {
-            Value::Array(items) => items.iter().filter_map(Value::as_str).collect(),
-            Value::String(text) => vec![text.as_str()],
-            _ => Vec::new(),
-        });
-        texts.flat_map(str::split_ascii_whitespace).filter_map(Scope::parse).max()
+    fn judge(&self, text: &str, now: Timestamp) -> Result<Principal, Refusal<'_>> {
+        check_length(text)?;
+        let digest: TokenDigest = Sha256::digest(text).into();
+        if let Some(accepted) = self.recall(&digest) {
+            accepted.lifetime.check(now, self.issuers[accepted.issuer].leeway)?;
+            return Ok(accepted.principal.clone());
+        }
+        let token = UnverifiedToken::parse(text)?;
+        let place = self.place_of(&token)?;
+        let issuer = &self.issuers[place];
+        let published = issuer.key_ring.as_ref().map(|ring| ring.keys());
+        let signature = issuer.verify_signature(&token, published.as_deref());
+        signature.map_err(|error| Refusal { error, issuer: Some(issuer) })?;
+        let lifetime = issuer.lifetime(&token, now)?;
+        let principal = issuer.read_claims(&token)?;
+        // The generation of the very keys that were used: if they have changed meanwhile, the entry is void from the start.
+        let generation = published.map_or(0, |keys| keys.generation);
+        let accepted = Accepted { principal: principal.clone(), lifetime, issuer: place, generation };
+        self.accepted.insert(digest, Arc::new(accepted));
+        Ok(principal)
     }
-}
 
-/// The payload of `header.payload`. A repeated claim is refused, because others might read the other one.
-fn read_claims(message: &str) -> Result<Map<String, Value>, TokenError> {
-    let (_, payload) = message.split_once('.').ok_or(TokenError::Malformed)?;
-    let bytes = URL_SAFE_NO_PAD.decode(payload).map_err(|_| TokenError::Malformed)?;
-    match strict_json::parse(&bytes) {
-        Ok(Value::Object(claims)) => Ok(claims),
-        _ => Err(TokenError::Malformed),
+    /// What is remembered of a token, unless the keys of its issuer have changed.
+    fn recall(&self, digest: &TokenDigest) -> Option<Arc<Accepted>> {
+        let accepted = self.accepted.get(digest)?;
+        let generation = self.issuers[accepted.issuer].key_ring.as_ref().map_or(0, |ring| ring.keys().generation);
+        if generation == accepted.generation {
+            return Some(accepted);
+        }
+        self.accepted.remove(digest);
+        None
     }
-}
 
-fn subject(claims: &Map<String, Value>) -> Result<String, TokenError> {
-    let subject = claims.get("sub").and_then(Value::as_str).unwrap_or_default();
-    let usable =
-        !subject.trim().is_empty() && subject.chars().count() <= MAX_SUBJECT_CHARACTERS && !subject.chars().any(char::is_control);
-    if usable { Ok(subject.to_owned()) } else { Err(TokenError::Subject) }
-}
+    /// By whom the token has to be signed. Its `iss` is not verified yet; but a lie only leads to keys that did not sign it
+    /// (RFC 8725, section 3.8).
+    fn place_of(&self, token: &UnverifiedToken<'_>) -> Result<usize, TokenError> {
+        let iss = token.claims.get("iss").and_then(Value::as_str);
+        iss.and_then(|iss| self.by_iss.get(iss)).copied().or(self.for_others).ok_or(TokenError::Issuer)
+    }
 
-/// `alg` with a name that the library does not know, `none` among them, is a JSON error there.
-fn header_error(error: &jsonwebtoken::errors::Error) -> TokenError {
-    match error.kind() {
-        jsonwebtoken::errors::ErrorKind::Json(error) if error.to_string().contains("unknown variant") => TokenError::Algorithm,
-        _ => TokenError::Malformed,
+    /// The issuers' published keys.
+    pub fn key_rings(&self) -> impl Iterator<Item = &Arc<KeyRing>> {
+        self.issuers.iter().filter_map(|issuer| issuer.key_ring.as_ref())
+    }
+
+    /// Starts a refresh of every key ring that is due. To be called every second.
+    pub fn refresh_due(&self) {
+        self.key_rings().for_each(KeyRing::refresh_if_due);
+    }
+
+    /// How many tokens are remembered.
+    #[cfg(test)]
+    pub(in crate::http) fn remembered(&self) -> usize {
+        self.accepted.len()
+    }
+
+    /// Breaks refreshes off that are under way, and starts no more.
+    pub async fn close(&self) {
+        for ring in self.key_rings() {
+            ring.close().await;
+        }
     }
 }

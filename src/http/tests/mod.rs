@@ -1,9 +1,15 @@
 //! The router as a caller meets it, as far as no answer of the orchestrator is needed.
 
 mod contract;
+mod issuers;
+mod key_rings;
+mod key_sources;
 mod middleware;
 mod operations;
 mod reading;
 mod refusals;
+mod remembered_tokens;
+mod signers;
 mod support;
+mod token_forms;
 mod tokens;

@@ -190,6 +190,20 @@ pub(super) const TARGET_POSTPONED: Metric = Metric {
     labels: &["target"],
     kind: Kind::Gauge,
 };
+pub(super) const AUTH_KEY_SET_AGE: Metric = Metric {
+    name: "maintenance_auth_key_set_age_seconds",
+    help: "Time since an issuer's key set was last fetched; since the start while it never was.",
+    unit: Unit::Seconds,
+    labels: &["issuer"],
+    kind: Kind::Gauge,
+};
+pub(super) const AUTH_KEY_REFRESHES: Metric = Metric {
+    name: "maintenance_auth_key_refreshes_total",
+    help: "Attempts to fetch an issuer's key set, by how they ended.",
+    unit: Unit::Count,
+    labels: &["issuer", "outcome"],
+    kind: Kind::Counter,
+};
 pub(super) const STORE_COMMIT: Metric = Metric {
     name: "maintenance_store_commit_duration_seconds",
     help: "Time that one commit of the store took, failed ones included.",
@@ -257,6 +271,8 @@ pub(super) const RECORDED: &[&Metric] = &[
     &TARGET_BREAKER,
     &TARGET_BREAKER_OPENED,
     &TARGET_POSTPONED,
+    &AUTH_KEY_SET_AGE,
+    &AUTH_KEY_REFRESHES,
     &STORE_COMMIT,
     &MAILBOX_DEPTH,
     &HTTP_REQUESTS,

@@ -17,6 +17,10 @@ pub struct LabelSets {
     pub outcomes: Vec<&'static str>,
     /// Names of the modules that have a health probe.
     pub modules: Vec<String>,
+    /// Names of the issuers whose key sets are fetched.
+    pub key_sets: Vec<String>,
+    /// How a refresh of a key set ends.
+    pub key_outcomes: Vec<&'static str>,
     /// Method, route template and status of the answers that the service can give.
     pub http_routes: Vec<(String, String, u16)>,
 }

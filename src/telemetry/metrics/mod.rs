@@ -56,6 +56,8 @@ struct Inner {
     target_breaker: Family<Gauge>,
     target_breaker_opened: Family<Counter>,
     target_postponed: Family<Gauge>,
+    key_set_age: Family<Gauge>,
+    key_refreshes: Family<Counter>,
     store_commit: Histogram,
     mailbox_depth: Gauge,
     http_requests: Family<Counter>,
@@ -65,7 +67,18 @@ struct Inner {
 impl Metrics {
     /// A recorder that has every series of these label sets at zero; health modules begin as unknown.
     pub fn new(labels: LabelSets) -> Self {
-        let LabelSets { frequencies, triggers, reasons, task_types, targets, outcomes, modules, http_routes } = labels;
+        let LabelSets {
+            frequencies,
+            triggers,
+            reasons,
+            task_types,
+            targets,
+            outcomes,
+            modules,
+            key_sets,
+            key_outcomes,
+            http_routes,
+        } = labels;
         let recorder = &Arc::new(build_recorder());
         let failed_reasons: Vec<&str> = reasons.iter().copied().chain([TASK_FAILED]).collect();
         let inner = Inner {
@@ -90,6 +103,8 @@ impl Metrics {
             target_breaker: Family::with_values(&catalogue::TARGET_BREAKER, recorder, &targets),
             target_breaker_opened: Family::with_values(&catalogue::TARGET_BREAKER_OPENED, recorder, &targets),
             target_postponed: Family::with_values(&catalogue::TARGET_POSTPONED, recorder, &targets),
+            key_set_age: Family::with_values(&catalogue::AUTH_KEY_SET_AGE, recorder, &key_sets),
+            key_refreshes: Family::new(&catalogue::AUTH_KEY_REFRESHES, recorder),
             store_commit: Family::new(&catalogue::STORE_COMMIT, recorder).get(&[]),
             mailbox_depth: Family::new(&catalogue::MAILBOX_DEPTH, recorder).get(&[]),
             http_requests: Family::new(&catalogue::HTTP_REQUESTS, recorder),
@@ -101,6 +116,11 @@ impl Metrics {
         for target in &targets {
             for outcome in &outcomes {
                 inner.target_requests.ensure(&[target, outcome]);
+            }
+        }
+        for issuer in &key_sets {
+            for outcome in &key_outcomes {
+                inner.key_refreshes.ensure(&[issuer, outcome]);
             }
         }
         for (method, route, status) in &http_routes {
@@ -211,6 +231,16 @@ impl Metrics {
     /// Whether jobs wait for a pre-flight check of their target.
     pub fn set_target_postponed(&self, target: &str, postponed: bool) {
         self.inner.target_postponed.get(&[target]).set(if postponed { 1.0 } else { 0.0 });
+    }
+
+    /// An issuer's key set was last fetched so long ago.
+    pub fn set_key_set_age(&self, issuer: &str, seconds: f64) {
+        self.inner.key_set_age.get(&[issuer]).set(seconds);
+    }
+
+    /// An attempt to fetch an issuer's key set ended so.
+    pub fn key_set_refreshed(&self, issuer: &str, outcome: &str) {
+        self.inner.key_refreshes.get(&[issuer, outcome]).increment(1);
     }
 
     /// A commit of the store took so long.

@@ -14,6 +14,8 @@ fn label_sets() -> LabelSets {
         targets: vec!["default".to_owned(), "other \"one\"".to_owned()],
         outcomes: vec!["SUCCEEDED", "UNKNOWN"],
         modules: vec!["store".to_owned()],
+        key_sets: vec!["partner".to_owned()],
+        key_outcomes: vec!["success", "failure"],
         http_routes: vec![("GET".to_owned(), "/livez".to_owned(), 200)],
     }
 }
@@ -49,6 +51,9 @@ fn every_series_exists_at_zero_from_the_first_scrape() {
         r#"maintenance_tasks_failed_total{task_type="CUSTOM"}"#,
         r#"maintenance_target_requests_total{target="default",outcome="UNKNOWN"}"#,
         r#"maintenance_target_requests_total{target="other \"one\"",outcome="SUCCEEDED"}"#,
+        r#"maintenance_auth_key_set_age_seconds{issuer="partner"}"#,
+        r#"maintenance_auth_key_refreshes_total{issuer="partner",outcome="success"}"#,
+        r#"maintenance_auth_key_refreshes_total{issuer="partner",outcome="failure"}"#,
         "maintenance_jobs_pruned_total",
         "maintenance_mailbox_depth",
         r#"http_requests_total{method="GET",route="/livez",status="200"}"#,
