@@ -13,6 +13,7 @@ mod health_report;
 mod idempotency;
 mod job_lists;
 mod key_sets;
+mod limited_tokens;
 mod lists;
 mod metrics_page;
 mod openapi_document;
