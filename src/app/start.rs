@@ -128,6 +128,7 @@ pub(super) fn target_settings(name: &str, target: &TargetConfig) -> TargetSettin
         connect_timeout: target.connect_timeout,
         requests_per_minute: target.requests_per_minute,
         tls: target.tls.clone(),
+        addresses: target.addresses.clone(),
         preflight: target.preflight.clone(),
     }
 }

@@ -78,7 +78,7 @@ fn the_default_file_shows_every_key() {
     }
     let target: BTreeSet<&str> = table["targets"]["default"].as_table().expect("a table").keys().map(String::as_str).collect();
     let expected = "base_url token token_file connect_timeout max_concurrent_jobs requests_per_minute profile breaker_failures \
-                    breaker_cooldown preflight_interval tls";
+                    breaker_cooldown preflight_interval allow_addresses tls";
     assert_eq!(target, expected.split(' ').collect());
     let tls = table["targets"]["default"]["tls"].as_table().expect("a table").keys().map(String::as_str);
     assert_eq!(

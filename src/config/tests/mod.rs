@@ -1,5 +1,6 @@
 //! The configuration from outside: files and variables in, a `Config` or its mistakes out.
 
+mod addresses;
 mod auth;
 mod defaults;
 mod layers;
