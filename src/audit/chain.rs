@@ -1,6 +1,7 @@
 //! The format of a line and the chain through the lines; shared by the writer and the verifier, so that they cannot disagree.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
@@ -25,7 +26,7 @@ struct Written<'a> {
     previous: &'a str,
 }
 
-/// A line as it is read: every field has to be there, and no other.
+/// A line as it is read: every field has to be there, and no other; but the lines of earlier versions have no `address`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "the other fields are named so that their presence and types are checked")]
@@ -38,6 +39,8 @@ struct Read {
     object: String,
     outcome: AuditOutcome,
     request_id: IgnoredAny,
+    #[serde(default)]
+    address: Option<IpAddr>,
     before: IgnoredAny,
     after: IgnoredAny,
     detail: IgnoredAny,
@@ -148,6 +151,7 @@ pub(super) mod tests {
             object: "schedule/nightly".to_owned(),
             outcome: AuditOutcome::Succeeded,
             request_id: Some("r-1".to_owned()),
+            address: Some(IpAddr::from([192, 0, 2, 7])),
             before: None,
             after: Some(json!({"id": "nightly"})),
             detail: None,
@@ -163,7 +167,7 @@ pub(super) mod tests {
             text,
             concat!(
                 r#"{"sequence":1,"event_id":"00000000-0000-0000-0000-000000000001","time":"2026-01-01T00:00:00.123Z","actor":"ann\n\"é\"","action":"create_schedule","#,
-                r#""object":"schedule/nightly","outcome":"SUCCEEDED","request_id":"r-1","before":null,"after":{"id":"nightly"},"#,
+                r#""object":"schedule/nightly","outcome":"SUCCEEDED","request_id":"r-1","address":"192.0.2.7","before":null,"after":{"id":"nightly"},"#,
                 r#""detail":null,"previous":"0000000000000000000000000000000000000000000000000000000000000000"}"#,
                 "\n"
             )
@@ -172,8 +176,24 @@ pub(super) mod tests {
         let second = output[text.len()..].trim_ascii_end();
         let second: serde_json::Value = serde_json::from_slice(second).expect("JSON");
         // What `sha256sum` says of the first line.
-        assert_eq!(second["previous"], "195c36da3588a0288b7892bc59b844de3e57630d30bf9d20dce8176f2e09fe7b");
+        assert_eq!(second["previous"], "7b80dbf40c7967a4c83eb8c5d5197f3e21e6ce242adf7b01122c475534234e29");
         assert_eq!(second["sequence"], 2);
+    }
+
+    #[test]
+    fn a_line_of_a_version_without_addresses_is_one_of_ours() {
+        let old = concat!(
+            r#"{"sequence":1,"event_id":"00000000-0000-0000-0000-000000000001","time":"2026-01-01T00:00:00.123Z","actor":"ann\n\"é\"","action":"create_schedule","#,
+            r#""object":"schedule/nightly","outcome":"SUCCEEDED","request_id":"r-1","before":null,"after":{"id":"nightly"},"#,
+            r#""detail":null,"previous":"0000000000000000000000000000000000000000000000000000000000000000"}"#,
+        );
+        let mut chain = Chain::start();
+        chain.accept(old.as_bytes()).expect("one of ours");
+        // The digest is over the bytes as they are.
+        assert_eq!(chain.digest, "195c36da3588a0288b7892bc59b844de3e57630d30bf9d20dce8176f2e09fe7b");
+        let mut output = Vec::new();
+        chain.clone().append(&event("ann"), &mut output);
+        chain.accept(output.trim_ascii_end()).expect("an old line is followed by a new one");
     }
 
     #[test]
@@ -183,7 +203,7 @@ pub(super) mod tests {
         let good: serde_json::Value = serde_json::from_slice(&output).expect("JSON");
         let accepted = |line: &serde_json::Value| Chain::start().accept(line.to_string().as_bytes()).is_ok();
         assert!(accepted(&good));
-        for field in good.as_object().expect("an object").keys() {
+        for field in good.as_object().expect("an object").keys().filter(|field| *field != "address") {
             let mut line = good.clone();
             line.as_object_mut().expect("an object").shift_remove(field);
             assert!(!accepted(&line), "without {field}");
