@@ -17,7 +17,7 @@ async fn lines(app: &TestApp, at_least: usize) -> Vec<Value> {
 
 /// Sends a request with a token, or without one.
 async fn send(app: &TestApp, method: &str, path: &str, token: Option<&str>) -> u16 {
-    let mut request = app.client().request(method.parse().unwrap(), format!("{}{API}{path}", app.base()));
+    let mut request = app.client().request(method.parse().expect("a method"), format!("{}{API}{path}", app.base()));
     if let Some(token) = token {
         request = request.bearer_auth(token);
     }
