@@ -47,6 +47,26 @@ struct Read {
     previous: String,
 }
 
+/// What the first line of a file says of the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Head {
+    /// Of the line.
+    pub sequence: u64,
+    /// Of the event.
+    pub time: Timestamp,
+    /// Digest of the last line of the file before; `None` in the first file.
+    pub previous: Option<String>,
+}
+
+impl Head {
+    /// Reads the first of these lines; `None` when it is not whole, or none of ours.
+    pub fn of(lines: &[u8]) -> Option<Self> {
+        let end = lines.iter().position(|byte| *byte == b'\n')?;
+        let Read { sequence, time, previous, .. } = parse(&lines[..end]).ok()?;
+        Some(Self { sequence, time, previous: Some(previous).filter(|digest| digest != NO_DIGEST) })
+    }
+}
+
 /// Why a line does not continue a chain. `Display` is the end of a sentence that begins with the line.
 #[derive(Debug)]
 pub(super) enum LineError {
@@ -93,6 +113,23 @@ impl Chain {
         Self { sequence: 0, digest: NO_DIGEST.to_owned() }
     }
 
+    /// Before this line, which is the first of a file: what it says of the line before is taken on trust.
+    pub fn before(line: &[u8]) -> Result<Self, LineError> {
+        let read = parse(line)?;
+        match read.sequence.checked_sub(1) {
+            None => Err(LineError::Sequence { expected: 1, found: 0 }),
+            // Only the first line of all has no line before it, and it has none.
+            Some(0) => Ok(Self::start()),
+            Some(_) if read.previous == NO_DIGEST => Err(LineError::Previous),
+            Some(sequence) => Ok(Self { sequence, digest: read.previous }),
+        }
+    }
+
+    /// True before the first line of all.
+    pub fn is_start(&self) -> bool {
+        self.sequence == 0
+    }
+
     /// After this line, whose own place in the chain is taken on trust.
     pub fn after(line: &[u8]) -> Result<Self, LineError> {
         let read = parse(line)?;
@@ -109,8 +146,8 @@ impl Chain {
         output.push(b'\n');
     }
 
-    /// Checks that a line, without its line break, is the next one.
-    pub fn accept(&mut self, line: &[u8]) -> Result<(), LineError> {
+    /// The chain after a line, without its line break, which has to be the next one.
+    pub fn followed_by(&self, line: &[u8]) -> Result<Self, LineError> {
         let read = parse(line)?;
         let expected = self.sequence + 1;
         if read.sequence != expected {
@@ -119,8 +156,7 @@ impl Chain {
         if read.previous != self.digest {
             return Err(LineError::Previous);
         }
-        *self = Self { sequence: expected, digest: digest(line) };
-        Ok(())
+        Ok(Self { sequence: expected, digest: digest(line) })
     }
 }
 
@@ -158,6 +194,30 @@ pub(super) mod tests {
         }
     }
 
+    /// A clock that stands until it is moved.
+    pub(in crate::audit) struct Time(parking_lot::Mutex<Timestamp>);
+
+    impl Time {
+        pub fn new() -> Self {
+            Self(parking_lot::Mutex::new(event("ann").time))
+        }
+
+        pub fn advance(&self, by: chrono::TimeDelta) {
+            *self.0.lock() += by;
+        }
+    }
+
+    #[async_trait::async_trait]
+    impl crate::domain::ports::Clock for Time {
+        fn now(&self) -> Timestamp {
+            *self.0.lock()
+        }
+
+        async fn sleep_until(&self, _: Timestamp) {
+            std::future::pending().await
+        }
+    }
+
     #[test]
     fn a_line_has_its_fields_in_order_and_the_digest_of_the_line_before() {
         let (mut chain, mut output) = (Chain::start(), Vec::new());
@@ -187,13 +247,12 @@ pub(super) mod tests {
             r#""object":"schedule/nightly","outcome":"SUCCEEDED","request_id":"r-1","before":null,"after":{"id":"nightly"},"#,
             r#""detail":null,"previous":"0000000000000000000000000000000000000000000000000000000000000000"}"#,
         );
-        let mut chain = Chain::start();
-        chain.accept(old.as_bytes()).expect("one of ours");
+        let chain = Chain::start().followed_by(old.as_bytes()).expect("one of ours");
         // The digest is over the bytes as they are.
         assert_eq!(chain.digest, "195c36da3588a0288b7892bc59b844de3e57630d30bf9d20dce8176f2e09fe7b");
         let mut output = Vec::new();
         chain.clone().append(&event("ann"), &mut output);
-        chain.accept(output.trim_ascii_end()).expect("an old line is followed by a new one");
+        chain.followed_by(output.trim_ascii_end()).expect("an old line is followed by a new one");
     }
 
     #[test]
@@ -201,7 +260,7 @@ pub(super) mod tests {
         let mut output = Vec::new();
         Chain::start().append(&event("ann"), &mut output);
         let good: serde_json::Value = serde_json::from_slice(&output).expect("JSON");
-        let accepted = |line: &serde_json::Value| Chain::start().accept(line.to_string().as_bytes()).is_ok();
+        let accepted = |line: &serde_json::Value| Chain::start().followed_by(line.to_string().as_bytes()).is_ok();
         assert!(accepted(&good));
         for field in good.as_object().expect("an object").keys().filter(|field| *field != "address") {
             let mut line = good.clone();

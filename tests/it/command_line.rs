@@ -299,9 +299,23 @@ fn audit_verify_tells_a_good_file_from_a_tampered_one() {
     assert!(code == 1 && out.is_empty() && err.contains("line 2"), "{err}");
     let (code, _, err) = verify(good.trim_end());
     assert!(code == 1 && err.contains("line 2"), "{err}");
-    let (code, _, err) = verify(good.split_once('\n').unwrap().1);
-    assert!(code == 1 && err.contains("line 1"), "{err}");
+    // What a file continues is said; whether that is there is seen with all files.
+    let (code, out, _) = verify(good.split_once('\n').unwrap().1);
+    assert!(code == 0 && out.contains(&format!("continued from line 1 with SHA-256 {digest}")), "{out}");
     assert_eq!(verify("").0, 0);
     let (code, _, err) = run(&mut program(folder.path(), &["audit", "verify", "none.jsonl"]));
     assert!(code == 1 && err.contains("cannot be read"), "{err}");
+
+    // A trail of two files, by the folder and file by file.
+    let (first_line, second_line) = (format!("{first}\n"), format!("{}\n", line(2, "bob", &digest)));
+    let aside = "audit-20260101T000000.000Z-000000000001.jsonl";
+    std::fs::write(folder.path().join(aside), &first_line).unwrap();
+    std::fs::write(&file, &second_line).unwrap();
+    for arguments in [vec!["."], vec![aside, "audit.jsonl"]] {
+        let (code, out, err) = run(&mut program(folder.path(), &[vec!["audit", "verify"], arguments].concat()));
+        assert!(code == 0 && out.starts_with("2 files, 2 lines, last sequence 2,"), "{out} {err}");
+    }
+    std::fs::write(folder.path().join(aside), first_line.replace("ann", "eve")).unwrap();
+    let (code, _, err) = run(&mut program(folder.path(), &["audit", "verify", "."]));
+    assert!(code == 1 && err.contains(&format!("audit.jsonl does not continue ./{aside}: line 1 ")), "{err}");
 }
