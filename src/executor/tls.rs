@@ -26,6 +26,7 @@ pub(super) fn secured(builder: ClientBuilder, base: &Url, tls: &TlsConfig) -> re
         None => builder,
     };
     if let Some(pem) = client_pem {
+        // The client makes its own copy of the key, and has it for as long as the service runs.
         builder = builder.identity(Identity::from_pem(pem.expose_secret().as_bytes())?);
     }
     Ok(builder.tls_danger_accept_invalid_certs(*insecure_skip_verify))

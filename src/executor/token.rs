@@ -8,8 +8,8 @@ use std::time::SystemTime;
 
 use parking_lot::Mutex;
 use reqwest::header::HeaderValue;
+use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
-use zeroize::Zeroizing;
 
 /// A token is some kilobytes at most; a longer file is not a token.
 const LONGEST: u64 = 64 * 1024;

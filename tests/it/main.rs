@@ -22,6 +22,7 @@ mod recipe_contracts;
 mod resuming;
 mod runs;
 mod schedules;
+mod secrets;
 mod several_targets;
 mod shutdown;
 mod store_faults;

@@ -7,6 +7,7 @@ mod layers;
 mod preflight;
 mod recipe_places;
 mod recipes;
+mod secrets;
 mod sections;
 mod targets;
 mod tls;
