@@ -12,10 +12,11 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::chain::Chain;
 use super::error::AuditError;
+use super::opening::{open_locked, recover};
 use super::reconcile::missing;
 use super::rotation::Rotation;
 use super::tail::read_tail;
-use super::trail_file::{TrailFile, open_locked, recover};
+use super::trail_file::TrailFile;
 use super::writer::{LineFile, Message, Shared, Writer};
 use crate::domain::audit::AuditEvent;
 use crate::domain::health::{HealthSignal, HealthStatus};

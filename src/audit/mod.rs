@@ -12,7 +12,7 @@
 //! written is kept and tried again. One process at a time holds the file (it is locked).
 //!
 //! When the file is long or old enough it is put aside under a name that sorts, and a new one continues the chain (`rotation.rs`,
-//! `trail_file.rs`); [`verify_trail`] checks the chain over all files. Whoever moves the file away by himself does so while the service
+//! `trail_file.rs`); [`verify_trail()`] checks the chain over all files. Whoever moves the file away by himself does so while the service
 //! is down; the next start begins a new chain then, and the old one is missed where it was.
 //!
 //! What was committed has its line even after a crash: the store keeps such events until they are on disk here, and at a start
@@ -23,6 +23,7 @@
 mod chain;
 mod error;
 mod file;
+mod opening;
 mod reconcile;
 mod rotation;
 mod tail;

@@ -2,10 +2,10 @@
 //!
 //! A new file is written beside the current one, under a name of its own, with the lines with which it begins; it is brought to disk;
 //! then the current file is put aside, and the new one is put in its place. Whatever step a crash comes after, the next start finds
-//! either the current file or, where none is, the new one whole ([`recover`]). That no file is there otherwise means that somebody took
+//! either the current file or, where none is, the new one whole ([`recover`](super::opening::recover)). That no file is there otherwise means that somebody took
 //! it away, and a new chain begins: an empty file is never a continuation, so that a trail which was taken away is missed.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -13,9 +13,8 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 
 use super::chain::{Head, MAX_LINE_BYTES};
-use super::error::AuditError;
+use super::opening::{lock, open_new, remove_if_there};
 use super::rotation::{Place, Rotation};
-use super::tail::read_tail;
 use super::writer::LineFile;
 use crate::domain::ports::Clock;
 use crate::domain::time::Timestamp;
@@ -151,86 +150,62 @@ impl LineFile for TrailFile {
     }
 }
 
-/// Ends what a crash interrupted: puts a whole new file in the place of the one that was put aside for it, and removes one for which
-/// nothing was put aside. Nobody was told that the lines in the latter are on disk.
-pub(super) fn recover(path: &Path) -> Result<(), AuditError> {
-    let open_error = |source| AuditError::Open { path: path.to_owned(), source };
-    let place = Place::new(path);
-    let pending = place.pending();
-    let mut file = match OpenOptions::new().read(true).write(true).open(&pending) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(open_error(error)),
-    };
-    match file.try_lock() {
-        Err(TryLockError::WouldBlock) => return Err(AuditError::InUse { path: path.to_owned() }),
-        // Without locks on this file system the lock of the current file warns.
-        Ok(()) | Err(TryLockError::Error(_)) => {}
-    }
-    let has_current = std::fs::metadata(path).is_ok_and(|current| current.len() > 0);
-    let is_whole = read_tail(&mut file).map_err(open_error)?.complete_bytes > 0;
-    let done = if is_whole && !has_current { std::fs::rename(&pending, path) } else { std::fs::remove_file(&pending) };
-    done.and_then(|()| place.sync()).map_err(open_error)?;
-    tracing::warn!(file = %path.display(), put_in_place = is_whole && !has_current, "a new audit file was being begun when the service ended");
-    Ok(())
-}
-
-/// Opens the current file, or makes it, for this process alone.
-pub(super) fn open_locked(path: &Path) -> Result<File, AuditError> {
-    let place = Place::new(path);
-    std::fs::create_dir_all(place.folder()).map_err(|source| AuditError::Folder { path: path.to_owned(), source })?;
-    let open_error = |source| AuditError::Open { path: path.to_owned(), source };
-    let file = options().create(true).open(path).map_err(open_error)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Err(AuditError::InUse { path: path.to_owned() }),
-        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
-            tracing::warn!(file = %path.display(), "the file system has no locks; make sure that no other process writes the audit file");
-        }
-        Err(TryLockError::Error(error)) => return Err(open_error(error)),
-    }
-    // The entry of a new file has to be on disk too, or a synced file could be gone after a power cut.
-    if file.metadata().map_err(open_error)?.len() == 0 {
-        place.sync().map_err(open_error)?;
-    }
-    Ok(file)
-}
-
-fn open_new(path: &Path) -> io::Result<File> {
-    options().create_new(true).open(path)
-}
-
-/// For appending, and readable by the owner alone.
-fn options() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.read(true).append(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(0o600);
-    }
-    options
-}
-
-fn lock(file: &File) -> io::Result<()> {
-    match file.try_lock() {
-        Err(TryLockError::WouldBlock) => Err(io::Error::new(io::ErrorKind::WouldBlock, "another process writes the new file")),
-        Err(TryLockError::Error(error)) if error.kind() != io::ErrorKind::Unsupported => Err(error),
-        Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
-    }
-}
-
-fn remove_if_there(path: &Path) -> io::Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
 /// What the first line of a file says; `None` when there is none, or one that is not ours (`audit verify` tells more).
 pub(super) fn first_line(file: &mut (impl Read + Seek)) -> io::Result<Option<Head>> {
     file.seek(SeekFrom::Start(0))?;
     let mut line = Vec::new();
     BufReader::new(file.by_ref().take(MAX_LINE_BYTES as u64)).read_until(b'\n', &mut line)?;
     Ok(Head::of(&line))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::chain::Chain;
+    use super::super::chain::tests::{Time, event};
+    use super::super::opening::{open_locked, recover};
+    use super::super::verify_trail::verify_trail;
+    use super::*;
+
+    fn line(chain: &mut Chain) -> Vec<u8> {
+        let mut line = Vec::new();
+        chain.append(&event("ann"), &mut line);
+        line
+    }
+
+    #[test]
+    fn a_new_file_that_cannot_be_put_in_its_place_is_written_where_it_is() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("audit.jsonl");
+        let time = Arc::new(Time::new());
+        let rotation = Rotation { max_bytes: 1, ..Rotation::NEVER };
+        let file = open_locked(&path).expect("a file");
+        let mut file = TrailFile::new(&path, file, rotation, Arc::clone(&time) as Arc<dyn Clock>).expect("a file");
+        let mut chain = Chain::start();
+        let first = line(&mut chain);
+        assert!(!file.rotate(&first).expect("nothing to do"));
+        assert_eq!(file.append(&first).expect("written"), first.len());
+        file.begin_next(1, &line(&mut chain), time.now()).expect("begun");
+        // A folder in its place.
+        std::fs::create_dir(&path).expect("a folder");
+        let third = line(&mut chain);
+        assert!(file.sync().is_err() && file.rotate(&third).is_err());
+        assert_eq!(file.append(&third).expect("written"), third.len());
+        std::fs::remove_dir(&path).expect("removed");
+        file.sync().expect("in its place");
+        assert!(path.is_file() && !file.place.pending().exists());
+        assert_eq!(verify_trail(&[folder.path().to_owned()]).expect("intact").lines.lines, 3);
+    }
+
+    #[test]
+    fn an_empty_file_in_the_place_of_a_new_one_does_not_cost_its_lines() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("audit.jsonl");
+        let mut chain = Chain { sequence: 5, ..Chain::start() };
+        let lines = line(&mut chain);
+        std::fs::write(Place::new(&path).pending(), &lines).expect("written");
+        std::fs::write(&path, "").expect("written");
+        recover(&path).expect("recovered");
+        assert_eq!(std::fs::read(&path).expect("a file"), lines);
+        recover(&path).expect("nothing to do");
+    }
 }

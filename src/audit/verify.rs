@@ -58,7 +58,7 @@ pub struct VerifyError {
 }
 
 /// Checks every line's JSON, sequence and digest of the line before. What the first line says of the file before is taken on trust;
-/// [`verify_trail`](super::verify_trail) checks it. An empty file is valid. The file is read as it is; a service that is writing to it
+/// [`verify_trail`](super::verify_trail()) checks it. An empty file is valid. The file is read as it is; a service that is writing to it
 /// is not disturbed.
 ///
 /// # Errors

@@ -26,7 +26,7 @@ pub(super) enum Message {
 
 /// The file, as far as the thread sees it; tests put their own in its place.
 pub(super) trait LineFile: Send + 'static {
-    /// Appends some of the bytes and says how many, as [`Write::write`] does.
+    /// Appends some of the bytes and says how many, as [`std::io::Write::write`] does.
     fn append(&mut self, bytes: &[u8]) -> io::Result<usize>;
 
     /// Returns when all that was appended is on disk.
