@@ -104,7 +104,8 @@ async fn creates_per_second(clients: usize) -> f64 {
             let handle = handle.clone();
             tokio::spawn(async move {
                 for number in (client..CREATES).step_by(clients) {
-                    let caller = Caller { subject: "bench".to_owned(), request_id: None, access: Access::UNLIMITED };
+                    let caller =
+                        Caller { subject: "bench".to_owned(), request_id: None, address: None, access: Access::UNLIMITED };
                     handle.create_schedule(caller, &document(number), None).await.unwrap();
                 }
             })
@@ -200,7 +201,7 @@ async fn prune_beside_a_writer(jobs: usize) -> (f64, f64) {
     let (mut slowest, mut number) = (0.0_f64, 0);
     while !handle.view().jobs(&JobQuery { limit: 1, ..JobQuery::default() }).items.is_empty() {
         let one = Stopwatch::start();
-        let caller = Caller { subject: "bench".to_owned(), request_id: None, access: Access::UNLIMITED };
+        let caller = Caller { subject: "bench".to_owned(), request_id: None, address: None, access: Access::UNLIMITED };
         handle.create_schedule(caller, &document(number), None).await.unwrap();
         slowest = slowest.max(one.seconds());
         number += 1;

@@ -1,6 +1,5 @@
 //! From a configuration to a running service.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
@@ -11,10 +10,10 @@ use super::probes;
 use super::running::{HttpServer, Running};
 use super::verifier::{key_sets, token_verifier};
 use super::{Adapters, AppError};
-use crate::audit::{FileAudit, NoAudit};
-use crate::config::{Config, StorageUrl, TargetConfig};
+use crate::audit::{FileAudit, NoAudit, Rotation};
+use crate::config::{AuditConfig, Config, StorageUrl, TargetConfig};
 use crate::domain::health::OWN_MODULES;
-use crate::domain::ports::{AuditSink, Store, TaskExecutor};
+use crate::domain::ports::{AuditSink, Clock, Store, TaskExecutor};
 use crate::domain::time::to_delta;
 use crate::executor::{HttpExecutor, TargetSettings};
 use crate::http::{self, AuthKeysProbe, HttpSettings, HttpState, TokenVerifier};
@@ -47,7 +46,7 @@ pub async fn start(config: Config, adapters: Adapters, listener: TcpListener) ->
         None => open_store(&config.storage.url).await?,
     };
     let health = HealthRegistry::new(Arc::clone(&clock));
-    let audit = open_audit(config.audit.file.as_deref(), &health)?;
+    let audit = open_audit(&config.audit, &clock, &health)?;
     let executor = match executor {
         Some(executor) => executor,
         None => http_executor(&config, &catalog, &metrics)?,
@@ -144,6 +143,7 @@ pub(super) fn target_settings(name: &str, target: &TargetConfig) -> TargetSettin
         connect_timeout: target.connect_timeout,
         requests_per_minute: target.requests_per_minute,
         tls: target.tls.clone(),
+        addresses: target.addresses.clone(),
         preflight: target.preflight.clone(),
     }
 }
@@ -158,10 +158,11 @@ async fn open_store(url: &StorageUrl) -> Result<Arc<dyn Store>, AppError> {
     }
 }
 
-fn open_audit(file: Option<&Path>, health: &HealthRegistry) -> Result<Arc<dyn AuditSink>, AppError> {
-    let Some(path) = file else { return Ok(Arc::new(NoAudit)) };
-    let audit =
-        FileAudit::open(path).map_err(|error| AppError::configuration("audit.file: the audit trail cannot be opened", error))?;
+fn open_audit(config: &AuditConfig, clock: &Arc<dyn Clock>, health: &HealthRegistry) -> Result<Arc<dyn AuditSink>, AppError> {
+    let AuditConfig { file: Some(path), max_bytes, max_age, keep } = config else { return Ok(Arc::new(NoAudit)) };
+    let rotation = Rotation { max_bytes: *max_bytes, max_age: max_age.map(to_delta), keep: *keep };
+    let audit = FileAudit::open(path, rotation, Arc::clone(clock))
+        .map_err(|error| AppError::configuration("audit.file: the audit trail cannot be opened", error))?;
     probes::register_module(health, "audit", audit.probe());
     Ok(Arc::new(audit))
 }

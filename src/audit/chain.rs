@@ -1,6 +1,7 @@
 //! The format of a line and the chain through the lines; shared by the writer and the verifier, so that they cannot disagree.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
@@ -25,7 +26,7 @@ struct Written<'a> {
     previous: &'a str,
 }
 
-/// A line as it is read: every field has to be there, and no other.
+/// A line as it is read: every field has to be there, and no other; but the lines of earlier versions have no `address`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "the other fields are named so that their presence and types are checked")]
@@ -38,10 +39,32 @@ struct Read {
     object: String,
     outcome: AuditOutcome,
     request_id: IgnoredAny,
+    #[serde(default)]
+    address: Option<IpAddr>,
     before: IgnoredAny,
     after: IgnoredAny,
     detail: IgnoredAny,
     previous: String,
+}
+
+/// What the first line of a file says of the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Head {
+    /// Of the line.
+    pub sequence: u64,
+    /// Of the event.
+    pub time: Timestamp,
+    /// Digest of the last line of the file before; `None` in the first file.
+    pub previous: Option<String>,
+}
+
+impl Head {
+    /// Reads the first of these lines; `None` when it is not whole, or none of ours.
+    pub fn of(lines: &[u8]) -> Option<Self> {
+        let end = lines.iter().position(|byte| *byte == b'\n')?;
+        let Read { sequence, time, previous, .. } = parse(&lines[..end]).ok()?;
+        Some(Self { sequence, time, previous: Some(previous).filter(|digest| digest != NO_DIGEST) })
+    }
 }
 
 /// Why a line does not continue a chain. `Display` is the end of a sentence that begins with the line.
@@ -90,6 +113,23 @@ impl Chain {
         Self { sequence: 0, digest: NO_DIGEST.to_owned() }
     }
 
+    /// Before this line, which is the first of a file: what it says of the line before is taken on trust.
+    pub fn before(line: &[u8]) -> Result<Self, LineError> {
+        let read = parse(line)?;
+        match read.sequence.checked_sub(1) {
+            None => Err(LineError::Sequence { expected: 1, found: 0 }),
+            // Only the first line of all has no line before it, and it has none.
+            Some(0) => Ok(Self::start()),
+            Some(_) if read.previous == NO_DIGEST => Err(LineError::Previous),
+            Some(sequence) => Ok(Self { sequence, digest: read.previous }),
+        }
+    }
+
+    /// True before the first line of all.
+    pub fn is_start(&self) -> bool {
+        self.sequence == 0
+    }
+
     /// After this line, whose own place in the chain is taken on trust.
     pub fn after(line: &[u8]) -> Result<Self, LineError> {
         let read = parse(line)?;
@@ -106,8 +146,8 @@ impl Chain {
         output.push(b'\n');
     }
 
-    /// Checks that a line, without its line break, is the next one.
-    pub fn accept(&mut self, line: &[u8]) -> Result<(), LineError> {
+    /// The chain after a line, without its line break, which has to be the next one.
+    pub fn followed_by(&self, line: &[u8]) -> Result<Self, LineError> {
         let read = parse(line)?;
         let expected = self.sequence + 1;
         if read.sequence != expected {
@@ -116,8 +156,7 @@ impl Chain {
         if read.previous != self.digest {
             return Err(LineError::Previous);
         }
-        *self = Self { sequence: expected, digest: digest(line) };
-        Ok(())
+        Ok(Self { sequence: expected, digest: digest(line) })
     }
 }
 
@@ -148,9 +187,34 @@ pub(super) mod tests {
             object: "schedule/nightly".to_owned(),
             outcome: AuditOutcome::Succeeded,
             request_id: Some("r-1".to_owned()),
+            address: Some(IpAddr::from([192, 0, 2, 7])),
             before: None,
             after: Some(json!({"id": "nightly"})),
             detail: None,
+        }
+    }
+
+    /// A clock that stands until it is moved.
+    pub(in crate::audit) struct Time(parking_lot::Mutex<Timestamp>);
+
+    impl Time {
+        pub fn new() -> Self {
+            Self(parking_lot::Mutex::new(event("ann").time))
+        }
+
+        pub fn advance(&self, by: chrono::TimeDelta) {
+            *self.0.lock() += by;
+        }
+    }
+
+    #[async_trait::async_trait]
+    impl crate::domain::ports::Clock for Time {
+        fn now(&self) -> Timestamp {
+            *self.0.lock()
+        }
+
+        async fn sleep_until(&self, _: Timestamp) {
+            std::future::pending().await
         }
     }
 
@@ -163,7 +227,7 @@ pub(super) mod tests {
             text,
             concat!(
                 r#"{"sequence":1,"event_id":"00000000-0000-0000-0000-000000000001","time":"2026-01-01T00:00:00.123Z","actor":"ann\n\"é\"","action":"create_schedule","#,
-                r#""object":"schedule/nightly","outcome":"SUCCEEDED","request_id":"r-1","before":null,"after":{"id":"nightly"},"#,
+                r#""object":"schedule/nightly","outcome":"SUCCEEDED","request_id":"r-1","address":"192.0.2.7","before":null,"after":{"id":"nightly"},"#,
                 r#""detail":null,"previous":"0000000000000000000000000000000000000000000000000000000000000000"}"#,
                 "\n"
             )
@@ -172,8 +236,23 @@ pub(super) mod tests {
         let second = output[text.len()..].trim_ascii_end();
         let second: serde_json::Value = serde_json::from_slice(second).expect("JSON");
         // What `sha256sum` says of the first line.
-        assert_eq!(second["previous"], "195c36da3588a0288b7892bc59b844de3e57630d30bf9d20dce8176f2e09fe7b");
+        assert_eq!(second["previous"], "7b80dbf40c7967a4c83eb8c5d5197f3e21e6ce242adf7b01122c475534234e29");
         assert_eq!(second["sequence"], 2);
+    }
+
+    #[test]
+    fn a_line_of_a_version_without_addresses_is_one_of_ours() {
+        let old = concat!(
+            r#"{"sequence":1,"event_id":"00000000-0000-0000-0000-000000000001","time":"2026-01-01T00:00:00.123Z","actor":"ann\n\"é\"","action":"create_schedule","#,
+            r#""object":"schedule/nightly","outcome":"SUCCEEDED","request_id":"r-1","before":null,"after":{"id":"nightly"},"#,
+            r#""detail":null,"previous":"0000000000000000000000000000000000000000000000000000000000000000"}"#,
+        );
+        let chain = Chain::start().followed_by(old.as_bytes()).expect("one of ours");
+        // The digest is over the bytes as they are.
+        assert_eq!(chain.digest, "195c36da3588a0288b7892bc59b844de3e57630d30bf9d20dce8176f2e09fe7b");
+        let mut output = Vec::new();
+        chain.clone().append(&event("ann"), &mut output);
+        chain.followed_by(output.trim_ascii_end()).expect("an old line is followed by a new one");
     }
 
     #[test]
@@ -181,9 +260,9 @@ pub(super) mod tests {
         let mut output = Vec::new();
         Chain::start().append(&event("ann"), &mut output);
         let good: serde_json::Value = serde_json::from_slice(&output).expect("JSON");
-        let accepted = |line: &serde_json::Value| Chain::start().accept(line.to_string().as_bytes()).is_ok();
+        let accepted = |line: &serde_json::Value| Chain::start().followed_by(line.to_string().as_bytes()).is_ok();
         assert!(accepted(&good));
-        for field in good.as_object().expect("an object").keys() {
+        for field in good.as_object().expect("an object").keys().filter(|field| *field != "address") {
             let mut line = good.clone();
             line.as_object_mut().expect("an object").shift_remove(field);
             assert!(!accepted(&line), "without {field}");

@@ -1,6 +1,5 @@
 //! The audit sink that writes to a file.
 
-use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,12 +12,15 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::chain::Chain;
 use super::error::AuditError;
+use super::opening::{open_locked, recover};
 use super::reconcile::missing;
+use super::rotation::Rotation;
 use super::tail::read_tail;
+use super::trail_file::TrailFile;
 use super::writer::{LineFile, Message, Shared, Writer};
 use crate::domain::audit::AuditEvent;
 use crate::domain::health::{HealthSignal, HealthStatus};
-use crate::domain::ports::{AuditSink, HealthProbe, OutboxEntry};
+use crate::domain::ports::{AuditSink, Clock, HealthProbe, OutboxEntry};
 
 /// How many events wait at most. An event holds up to two images of a schedule, typically 2 KiB in all: the full queue is a few
 /// MiB. It bridges some seconds of a slow disk at full load; a disk that is slower than that has to slow the callers down.
@@ -35,14 +37,16 @@ pub struct FileAudit {
 }
 
 impl FileAudit {
-    /// Opens a file and continues its chain; makes the file (readable by its owner alone) and its folders if they are not there.
+    /// Opens a file and continues its chain; makes the file (readable by its owner alone) and its folders if they are not there, and
+    /// begins new ones as `rotation` says, by `clock`.
     /// What a crash left of a line that was being written is cut off, with a warning. Blocks for the time of a few disk accesses.
     ///
     /// # Errors
     /// When the file cannot be opened or is in use, and when its last line is not an audit line.
-    pub fn open(path: impl AsRef<Path>) -> Result<Self, AuditError> {
+    pub fn open(path: impl AsRef<Path>, rotation: Rotation, clock: Arc<dyn Clock>) -> Result<Self, AuditError> {
         let path = path.as_ref();
         let open_error = |source| AuditError::Open { path: path.to_owned(), source };
+        recover(path)?;
         let mut file = open_locked(path)?;
         let tail = read_tail(&mut file).map_err(open_error)?;
         let chain = tail.chain.map_err(|error| AuditError::Broken { path: path.to_owned(), message: error.to_string() })?;
@@ -55,6 +59,7 @@ impl FileAudit {
                 "the last line of the audit file was incomplete and has been cut off"
             );
         }
+        let file = TrailFile::new(path, file, rotation, clock).map_err(open_error)?;
         Self::start(file, chain, path, RETRY_DELAY)
     }
 
@@ -157,43 +162,24 @@ impl HealthProbe for AuditProbe {
             (_, Some(failure)) => {
                 HealthSignal::new(HealthStatus::Unhealthy, format!("the audit file cannot be written: {failure}"))
             }
-            (_, None) => HealthSignal::new(HealthStatus::Healthy, "the audit file is written"),
+            (_, None) => match &state.rotation_failure {
+                Some(failure) => HealthSignal::new(
+                    HealthStatus::Degraded,
+                    format!("the audit file is written, but cannot be put aside to begin a new one: {failure}"),
+                ),
+                None => HealthSignal::new(HealthStatus::Healthy, "the audit file is written"),
+            },
         };
         let queued = queue.map_or(0, |queue| queue.max_capacity() - queue.capacity());
         signal
             .with_detail("sequence", state.sequence)
             .with_detail("queued", queued)
+            .with_detail("rotations", state.rotations)
             .with_detail("file", self.shared.path.display().to_string())
     }
 }
 
-fn open_locked(path: &Path) -> Result<File, AuditError> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).map_err(|source| AuditError::Folder { path: path.to_owned(), source })?;
-    let open_error = |source| AuditError::Open { path: path.to_owned(), source };
-    let mut options = OpenOptions::new();
-    options.read(true).append(true).create(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(0o600);
-    }
-    let file = options.open(path).map_err(open_error)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Err(AuditError::InUse { path: path.to_owned() }),
-        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
-            tracing::warn!(file = %path.display(), "the file system has no locks; make sure that no other process writes the audit file");
-        }
-        Err(TryLockError::Error(error)) => return Err(open_error(error)),
-    }
-    // The entry of a new file has to be on disk too, or a synced file could be gone after a power cut.
-    #[cfg(unix)]
-    if file.metadata().map_err(open_error)?.len() == 0 {
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(open_error)?;
-    }
-    Ok(file)
-}
-
+#[cfg(test)]
+mod rotating;
 #[cfg(test)]
 mod tests;

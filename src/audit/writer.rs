@@ -1,7 +1,6 @@
 //! The thread that owns the file: turns events into lines, writes them in batches, and keeps what it could not write.
 
-use std::fs::File;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,21 +26,15 @@ pub(super) enum Message {
 
 /// The file, as far as the thread sees it; tests put their own in its place.
 pub(super) trait LineFile: Send + 'static {
-    /// Appends some of the bytes and says how many, as [`Write::write`] does.
+    /// Appends some of the bytes and says how many, as [`std::io::Write::write`] does.
     fn append(&mut self, bytes: &[u8]) -> io::Result<usize>;
 
     /// Returns when all that was appended is on disk.
     fn sync(&mut self) -> io::Result<()>;
-}
 
-impl LineFile for File {
-    fn append(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.write(bytes)
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        self.sync_data()
-    }
+    /// Begins a new file with these lines when the current one has had its time, and says whether it did; then they are on disk. An
+    /// error means that the current file is used on.
+    fn rotate(&mut self, lines: &[u8]) -> io::Result<bool>;
 }
 
 /// What the thread lets others see, and the sign for it to end.
@@ -60,6 +53,10 @@ pub(super) struct State {
     pub sequence: u64,
     /// Why the last write failed; `None` after one that succeeded.
     pub failure: Option<String>,
+    /// Why the file could not be put aside when it was time; `None` once it could.
+    pub rotation_failure: Option<String>,
+    /// How many files were begun by this process.
+    pub rotations: u64,
     closing: bool,
 }
 
@@ -85,6 +82,25 @@ impl Shared {
         state.sequence = sequence;
         if state.failure.take().is_some() {
             tracing::info!(file = %self.path.display(), sequence, "the audit file can be written again");
+        }
+    }
+
+    fn note_rotation(&self, rotated: io::Result<bool>) -> bool {
+        let mut state = self.state.lock();
+        match rotated {
+            Ok(true) => {
+                state.rotations += 1;
+                state.rotation_failure = None;
+                tracing::info!(file = %self.path.display(), "a new audit file was begun");
+                true
+            }
+            Ok(false) => false,
+            Err(error) => {
+                if state.rotation_failure.replace(error.to_string()).is_none() {
+                    tracing::error!(file = %self.path.display(), %error, "the audit file cannot be put aside; it is used on");
+                }
+                false
+            }
         }
     }
 
@@ -169,6 +185,10 @@ impl<F: LineFile> Writer<F> {
     fn write_out(&mut self, batch: Batch) -> Result<(), GivenUp> {
         // A write can take a part of the bytes before it fails; the next attempt goes on behind them, not from the start.
         let mut left = batch.lines.as_slice();
+        let rotated = self.file.rotate(left);
+        if self.shared.note_rotation(rotated) {
+            left = &[];
+        }
         while !left.is_empty() {
             match self.file.append(left) {
                 Ok(0) => self.wait_after(&ErrorKind::WriteZero.into())?,

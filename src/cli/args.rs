@@ -107,11 +107,11 @@ pub struct Scopes(pub Vec<Scope>);
 /// Commands of `audit`.
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
-    /// Check that no line of an audit file was changed, removed or put in
+    /// Check that no line of an audit trail was changed, removed or put in
     Verify {
-        /// The file
-        #[arg(value_name = "FILE")]
-        file: PathBuf,
+        /// A file, several in their order, or the folder in which they are
+        #[arg(value_name = "FILE", required = true)]
+        files: Vec<PathBuf>,
     },
 }
 
@@ -190,7 +190,10 @@ mod tests {
         assert!(parse("sandbox --version 2024").is_err());
         assert!(matches!(parse("openapi"), Ok(Command::Openapi)));
         assert!(matches!(parse("check-config --config a.toml"), Ok(Command::CheckConfig(args)) if args.files.len() == 1));
-        assert!(matches!(parse("audit verify x"), Ok(Command::Audit(AuditCommand::Verify { file })) if file == *"x"));
+        assert!(
+            matches!(parse("audit verify x y"), Ok(Command::Audit(AuditCommand::Verify { files })) if files == ["x", "y"].map(PathBuf::from))
+        );
+        assert!(parse("audit verify").is_err());
         assert!(matches!(parse("healthcheck"), Ok(Command::Healthcheck(HealthcheckArgs { url: None }))));
         assert!(
             matches!(parse("backup b --config a.toml"), Ok(Command::Backup(args)) if args.file == *"b" && args.config.files.len() == 1)

@@ -1,6 +1,6 @@
 //! The commands that need the rest of the crate. One trait, so that the others can be tested without it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::args::{DevArgs, SandboxArgs};
 use crate::config::{Config, StorageUrl};
@@ -13,7 +13,7 @@ pub(super) trait Commands {
     fn sandbox(&self, args: SandboxArgs) -> anyhow::Result<()>;
     fn openapi(&self) -> anyhow::Result<String>;
     /// What was found, for a person; an error when the chain is broken.
-    fn verify_audit(&self, file: &Path) -> anyhow::Result<String>;
+    fn verify_audit(&self, files: &[PathBuf]) -> anyhow::Result<String>;
     /// Copies the configured database.
     fn backup(&self, config: Config, file: &Path) -> anyhow::Result<String>;
     /// What a copy holds, for a person; an error when it is damaged.
@@ -40,8 +40,8 @@ impl Commands for Joined {
         Ok(crate::http::openapi_json())
     }
 
-    fn verify_audit(&self, file: &Path) -> anyhow::Result<String> {
-        Ok(crate::audit::verify_file(file)?.to_string())
+    fn verify_audit(&self, files: &[PathBuf]) -> anyhow::Result<String> {
+        Ok(crate::audit::verify_trail(files)?.to_string())
     }
 
     fn backup(&self, config: Config, file: &Path) -> anyhow::Result<String> {

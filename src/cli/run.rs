@@ -58,8 +58,8 @@ fn perform(
             let config = configuration(&args, environment)?;
             print(out, &format!("configuration is valid\n{}", config.summary()))
         }
-        Command::Audit(AuditCommand::Verify { file }) => {
-            let found = commands.verify_audit(&file).map_err(|error| Failure::CheckFailed(format!("{error:#}")))?;
+        Command::Audit(AuditCommand::Verify { files }) => {
+            let found = commands.verify_audit(&files).map_err(|error| Failure::CheckFailed(format!("{error:#}")))?;
             print(out, &found)
         }
         Command::Backup(args) => {

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
 use serde_json::Value;
@@ -54,8 +54,9 @@ impl Commands for Fake {
         self.answer(format!("check {}", file.display())).map(|()| "sound".into())
     }
 
-    fn verify_audit(&self, file: &Path) -> anyhow::Result<String> {
-        self.answer(format!("verify {}", file.display())).map(|()| "3 lines".into())
+    fn verify_audit(&self, files: &[PathBuf]) -> anyhow::Result<String> {
+        let files: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
+        self.answer(format!("verify {}", files.join(" "))).map(|()| "3 lines".into())
     }
 }
 
@@ -87,7 +88,7 @@ fn commands_get_their_arguments() {
     assert_eq!(call(&fake, "dev --listen 127.0.0.1:2", &[SECRET, ("PATH", "/bin")]).0, 0);
     assert_eq!(call(&fake, "sandbox --listen 127.0.0.1:3", &[]).0, 0);
     assert_eq!(call(&fake, "openapi", &[]), (0, "{}\n".into(), String::new()));
-    assert_eq!(call(&fake, "audit verify a.jsonl", &[]), (0, "3 lines\n".into(), String::new()));
+    assert_eq!(call(&fake, "audit verify a.jsonl b.jsonl", &[]), (0, "3 lines\n".into(), String::new()));
     assert_eq!(call(&fake, "check b.db", &[]), (0, "sound\n".into(), String::new()));
     let memory = ("THEMIS_MAINTENANCE__STORAGE__URL", "memory:");
     assert_eq!(call(&fake, "backup b.db", &[memory]), (0, "copied\n".into(), String::new()));
@@ -96,7 +97,7 @@ fn commands_get_their_arguments() {
         "dev Some(127.0.0.1:2) 1",
         "sandbox 127.0.0.1:3",
         "openapi",
-        "verify a.jsonl",
+        "verify a.jsonl b.jsonl",
         "check b.db",
         "backup Memory b.db",
     ];

@@ -1,19 +1,24 @@
 //! Layers: trees of values that remember who set them, and how one is laid over another.
+//!
+//! A tree may hold secrets as they were written down. It cannot be printed, and is wiped when it has been read ([`Node::wipe`]). What
+//! the TOML parser held meanwhile, and the environment of the process, are out of reach.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use secrecy::zeroize::Zeroize;
 
 use super::mistake::{Notes, Source};
 use crate::domain::task::TaskType;
 
 /// A value and who set it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Node {
     pub(super) value: Value,
     pub(super) source: Arc<Source>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) enum Value {
     Table(Table),
     List(Vec<Node>),
@@ -47,6 +52,20 @@ impl Node {
         let parsed = looks_structured.then(|| parse_structured(&text)).flatten();
         let structured = parsed.map(|value| Box::new(Self::from_toml(value, source)));
         Self { value: Value::Text { text, structured }, source: Arc::clone(source) }
+    }
+
+    /// Overwrites every text in the tree.
+    pub(super) fn wipe(&mut self) {
+        match &mut self.value {
+            Value::Table(members) => members.values_mut().for_each(Self::wipe),
+            Value::List(items) => items.iter_mut().for_each(Self::wipe),
+            Value::Scalar(toml::Value::String(text)) => text.zeroize(),
+            Value::Scalar(_) => {}
+            Value::Text { text, structured } => {
+                text.zeroize();
+                structured.iter_mut().for_each(|node| node.wipe());
+            }
+        }
     }
 
     pub(super) fn empty_table(source: Source) -> Self {
@@ -100,7 +119,10 @@ fn merge_at(base: &mut Node, over: Node, path: &mut Vec<String>) {
                 }
             }
         }
-        (_, value) => *base = Node { value, source: over.source },
+        (_, value) => {
+            base.wipe();
+            *base = Node { value, source: over.source };
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use secrecy::zeroize::Zeroizing;
+
 use super::layer::{Node, merge, parse_file};
 use super::mistake::{Notes, Source};
 use super::section::Section;
@@ -27,7 +29,7 @@ pub fn load(
     let mut root = Node::empty_table(Source::Default);
     let mut all_readable = true;
     for (text, source) in
-        built_in.into_iter().map(|text| (Ok(text.to_owned()), Source::Default)).chain(files.iter().map(read_file))
+        built_in.into_iter().map(|text| (Ok(Zeroizing::new(text.to_owned())), Source::Default)).chain(files.iter().map(read_file))
     {
         let source = Arc::new(source);
         match text.and_then(|text| parse_file(&text, &source, &notes)) {
@@ -41,6 +43,7 @@ pub fn load(
     merge(&mut root, environment::environment_layer(environment, &notes));
 
     let config = read(&root, mode, &notes);
+    root.wipe();
     let mut mistakes = notes.into_mistakes();
     if !all_readable {
         // What nobody set may stand in the file that could not be read.
@@ -52,8 +55,8 @@ pub fn load(
     }
 }
 
-fn read_file(path: &PathBuf) -> (Result<String, String>, Source) {
-    let text = std::fs::read_to_string(path).map_err(|error| format!("cannot be read: {error}"));
+fn read_file(path: &PathBuf) -> (Result<Zeroizing<String>, String>, Source) {
+    let text = std::fs::read_to_string(path).map(Zeroizing::new).map_err(|error| format!("cannot be read: {error}"));
     (text, Source::File(path.clone()))
 }
 

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use secrecy::SecretString;
+use secrecy::zeroize::Zeroizing;
 
 use super::layer::{Node, Table, Value};
 use super::mistake::{Notes, Source, closest};
@@ -128,7 +129,7 @@ impl<'a> Section<'a> {
             }
             (Some(text), None) => Some(text.into()),
             (None, Some(path)) => {
-                let text = self.file_text(file_key, &path)?;
+                let text = Zeroizing::new(self.file_text(file_key, &path)?);
                 if text.trim().is_empty() {
                     self.mistake(file_key, format!("names an empty file, {}", path.display()));
                     return None;

@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use super::layer::Node;
 use super::section::Section;
 use super::values::{duration, integer, string};
-use super::{HOUR, MINUTE};
+use super::{DAY, HOUR, MINUTE};
 
 /// `[server]`: the listener of the API.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +46,12 @@ pub enum StorageUrl {
 pub struct AuditConfig {
     /// The file that audit lines are appended to; `None` keeps no audit trail.
     pub file: Option<PathBuf>,
+    /// The size over which a file does not grow: a new one begins.
+    pub max_bytes: u64,
+    /// How old the first line of a file becomes before a new one begins; `None` for any age.
+    pub max_age: Option<Duration>,
+    /// How many files that were put aside are kept; `None` keeps all.
+    pub keep: Option<usize>,
 }
 
 /// `[telemetry]`.
@@ -99,8 +105,20 @@ pub(super) fn storage(mut section: Section<'_>) -> Option<StorageConfig> {
 
 pub(super) fn audit(mut section: Section<'_>) -> Option<AuditConfig> {
     let file = section.optional("file", string).map(PathBuf::from);
+    let max_bytes = section.required("max_bytes", integer(64 * 1024..=1 << 40));
+    let max_age = section.required("max_age", |node| match duration(Duration::ZERO..=3650 * DAY)(node)? {
+        Duration::ZERO => Ok(None),
+        age if age < MINUTE => Err("must be 0s (never), or at least 1m".to_owned()),
+        age => Ok(Some(age)),
+    });
+    let keep = section.required("keep", integer(0..=1_000_000));
     section.finish();
-    Some(AuditConfig { file })
+    Some(AuditConfig {
+        file,
+        max_bytes: max_bytes?,
+        max_age: max_age?,
+        keep: keep.map(|keep| Some(keep).filter(|keep| *keep > 0))?,
+    })
 }
 
 pub(super) fn telemetry(mut section: Section<'_>) -> Option<TelemetryConfig> {

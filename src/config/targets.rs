@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use secrecy::SecretString;
-use url::Url;
+use secrecy::{ExposeSecret, SecretString};
+use url::{Host, Url};
 
 use super::layer::Node;
 use super::preflight::{PreflightCheck, preflight};
@@ -14,8 +14,9 @@ use super::recipe::{self, Endpoints};
 use super::section::Section;
 use super::task_parameters::task_parameters;
 use super::tls::{TlsConfig, tls};
-use super::values::{duration, integer, string};
+use super::values::{duration, integer, string, strings};
 use super::{HOUR, MINUTE};
+use crate::domain::addresses::{AddressRule, parse_exception};
 use crate::domain::catalog::BreakerRule;
 use crate::domain::task::{Parameters, TaskType};
 
@@ -39,6 +40,8 @@ pub struct TargetConfig {
     pub profile: String,
     /// How its connections are secured.
     pub tls: TlsConfig,
+    /// Which addresses its host may have.
+    pub addresses: AddressRule,
     /// What has to hold before a job starts.
     pub preflight: Vec<PreflightCheck>,
     /// How long a job is put off when a check says not now.
@@ -66,12 +69,22 @@ fn target(name: &str, mut section: Section<'_>, profiles: &Profiles) -> TargetEn
     let token_file = section.node("token_file").and_then(|node| string(node).ok()).map(PathBuf::from);
     // Reads the file too, so that a token that is not there is a mistake now and not in the middle of the night.
     let token = section.secret("token", "token_file");
+    if token.as_ref().is_some_and(|token| !token.expose_secret().bytes().all(|byte| byte.is_ascii_graphic())) {
+        let key = if token_file.is_some() { "token_file" } else { "token" };
+        section.mistake(key, "holds something else than one token: it has to be visible ASCII, without blanks and line breaks");
+    }
     let connect_timeout = section.or("connect_timeout", Duration::from_secs(5), duration(Duration::from_millis(1)..=5 * MINUTE));
     let max_concurrent_jobs = section.or("max_concurrent_jobs", 1, integer(1..=1024));
     let requests_per_minute = section.or("requests_per_minute", 90, integer(1..=100_000));
     let profile = section.or("profile", DEFAULT_PROFILE.to_owned(), |node| known_profile(node, profiles));
     let breaker = breaker(&mut section);
     let tls = section.section("tls").map_or_else(|| Some(TlsConfig::default()), |inner| tls(inner, base_url.as_ref()));
+    let addresses = section.or("allow_addresses", AddressRule::default(), allow_addresses);
+    if let (Some(url), Some(rule)) = (&base_url, &addresses)
+        && let Err(why) = check_address(url, rule)
+    {
+        section.mistake("base_url", format!("{why}; list it in allow_addresses if that is meant"));
+    }
     let preflight = preflight(&mut section);
     let preflight_interval = section.or("preflight_interval", Duration::from_secs(30), duration(Duration::from_secs(1)..=HOUR));
     let parameters = section.section("parameters").map(|inner| task_parameters(&inner)).unwrap_or_default();
@@ -88,6 +101,7 @@ fn target(name: &str, mut section: Section<'_>, profiles: &Profiles) -> TargetEn
             requests_per_minute: requests_per_minute?,
             profile: profile?,
             tls: tls?,
+            addresses: addresses?,
             preflight: preflight?,
             preflight_interval: preflight_interval?,
         })
@@ -139,16 +153,38 @@ pub(super) fn check_name(name: &str, section: &Section<'_>) {
     }
 }
 
+/// Exceptions from the rule that some addresses are never connected to.
+fn allow_addresses(node: &Node) -> Result<AddressRule, String> {
+    const EXPECTED: &str = "must hold IP addresses or networks, for example \"169.254.10.1\" or \"169.254.10.0/24\"";
+    let exceptions = strings(node)?.iter().map(|text| parse_exception(text.trim())).collect::<Option<_>>();
+    exceptions.map(AddressRule::with_exceptions).ok_or_else(|| EXPECTED.to_owned())
+}
+
+/// Checks the IP address in a URL, if one stands there; what a name stands for is checked at every connection.
+fn check_address(url: &Url, rule: &AddressRule) -> Result<(), String> {
+    let address = match url.host() {
+        Some(Host::Ipv4(address)) => address.into(),
+        Some(Host::Ipv6(address)) => address.into(),
+        Some(Host::Domain(_)) | None => return Ok(()),
+    };
+    rule.check(address).map_err(|class| format!("holds {class}, which may not be called"))
+}
+
 fn base_url(node: &Node) -> Result<Url, String> {
-    let url = http_url(node)?;
+    let url = plain_url(node)?;
     if url.query().is_some() || url.fragment().is_some() {
         return Err("must not have a query or a fragment".to_owned());
     }
     Ok(url)
 }
 
-/// A URL without credentials.
+/// A URL without credentials, and not of an address that is never called.
 pub(super) fn http_url(node: &Node) -> Result<Url, String> {
+    let url = plain_url(node)?;
+    check_address(&url, &AddressRule::default()).map(|()| url)
+}
+
+fn plain_url(node: &Node) -> Result<Url, String> {
     // The text is not repeated: credentials in it are one of the mistakes.
     let url = Url::parse(string(node)?.trim()).map_err(|error| format!("must be a URL: {error}"))?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {

@@ -13,6 +13,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys, RootCertStore};
 use secrecy::SecretString;
+use secrecy::zeroize::{Zeroize, Zeroizing};
 use url::Url;
 
 use super::layer::Node;
@@ -92,7 +93,7 @@ fn client_pem(section: &mut Section<'_>) -> Option<Option<SecretString>> {
     };
     let chain = certificates(section, "client_cert_file", &certificate_file);
     let key = private_key(section, &key_file);
-    let (chain, key) = (chain?, key?);
+    let (chain, mut key) = (chain?, key?);
     match CertifiedKey::from_der(chain.clone(), key.clone_key(), &rustls::crypto::aws_lc_rs::default_provider()) {
         Ok(_) => {}
         Err(Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
@@ -113,7 +114,10 @@ fn client_pem(section: &mut Section<'_>) -> Option<Option<SecretString>> {
         _ => "PRIVATE KEY",
     };
     let chain: String = chain.iter().map(|certificate| pem("CERTIFICATE", certificate)).collect();
-    Some(Some(SecretString::from(chain + &pem(label, key.secret_der()))))
+    let key_pem = Zeroizing::new(pem(label, key.secret_der()));
+    key.zeroize();
+    let whole = Zeroizing::new([chain.as_str(), key_pem.as_str()].concat());
+    Some(Some(SecretString::from(whole.as_str())))
 }
 
 fn certificates(section: &Section<'_>, key: &str, file: &Path) -> Option<Vec<CertificateDer<'static>>> {
@@ -139,9 +143,9 @@ fn private_key(section: &Section<'_>, file: &Path) -> Option<PrivateKeyDer<'stat
     None
 }
 
-fn read(section: &Section<'_>, key: &str, file: &Path) -> Option<Vec<u8>> {
+fn read(section: &Section<'_>, key: &str, file: &Path) -> Option<Zeroizing<Vec<u8>>> {
     let cannot = |error| section.mistake(key, format!("names a file that cannot be read, {}: {error}", file.display()));
-    std::fs::read(file).map_err(cannot).ok()
+    std::fs::read(file).map(Zeroizing::new).map_err(cannot).ok()
 }
 
 fn not_a_certificate<T>(section: &Section<'_>, key: &str, file: &Path) -> Option<T> {
@@ -159,5 +163,7 @@ fn server_name(node: &Node) -> Result<String, String> {
 }
 
 fn pem(label: &str, der: &[u8]) -> String {
-    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der))
+    let body = Zeroizing::new(STANDARD.encode(der));
+    // In one piece: a text that grows leaves copies behind.
+    ["-----BEGIN ", label, "-----\n", body.as_str(), "\n-----END ", label, "-----\n"].concat()
 }

@@ -1,4 +1,7 @@
-//! What the audit trail records: every write attempt, allowed or denied, and every job transition.
+//! What the audit trail records: every write attempt, allowed or denied, every denied read, and every job transition.
+
+use std::fmt;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -6,7 +9,6 @@ use uuid::Uuid;
 
 use super::time::{Timestamp, serde_millis};
 use super::vocabulary::wire_enum;
-use std::fmt;
 use utoipa::ToSchema;
 
 wire_enum! {
@@ -43,6 +45,9 @@ pub struct AuditEvent {
     pub outcome: AuditOutcome,
     /// The request's id, when there was a request.
     pub request_id: Option<String>,
+    /// Where the request came from, when there was a request and that is known.
+    #[serde(default)]
+    pub address: Option<IpAddr>,
     /// The object before, where it changed.
     pub before: Option<Value>,
     /// The object after, where it changed.

@@ -4,6 +4,7 @@
 //! outside is a trait in [`ports`]. No tokio, axum, reqwest or sqlx may be imported here, and nothing from the rest of the crate.
 
 pub mod access;
+pub mod addresses;
 pub mod audit;
 pub mod catalog;
 pub mod cron;

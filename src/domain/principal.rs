@@ -1,6 +1,7 @@
 //! Who calls, and what they may do.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use super::access::Access;
 
@@ -65,6 +66,8 @@ pub struct Caller {
     pub subject: String,
     /// The request's id, when there was a request.
     pub request_id: Option<String>,
+    /// Where the request came from, when there was one and that is known.
+    pub address: Option<IpAddr>,
     /// To which targets and schedules the caller is limited.
     pub access: Access,
 }

@@ -8,8 +8,10 @@ use reqwest::{Client, Method, Request};
 use secrecy::SecretString;
 use url::{Position, Url};
 
+use super::resolver::{Addresses, CheckedResolver, RefusedAddresses};
 use super::tls::secured;
 use crate::config::{PreflightCheck, TlsConfig};
+use crate::domain::addresses::AddressRule;
 use crate::domain::recipe::leads_to_restore;
 
 /// How long a connection may take to stand where nothing else is said.
@@ -39,6 +41,8 @@ pub struct TargetSettings {
     pub requests_per_minute: u32,
     /// How connections are secured, if they are.
     pub tls: TlsConfig,
+    /// Which addresses its host may have.
+    pub addresses: AddressRule,
     /// What has to hold before a job starts.
     pub preflight: Vec<PreflightCheck>,
 }
@@ -54,6 +58,7 @@ impl TargetSettings {
             connect_timeout: DEFAULT_CONNECT_TIMEOUT,
             requests_per_minute: DEFAULT_REQUESTS_PER_MINUTE,
             tls: TlsConfig::default(),
+            addresses: AddressRule::default(),
             preflight: Vec::new(),
         }
     }
@@ -67,6 +72,14 @@ pub enum ExecutorError {
     Url {
         /// What the URL belongs to.
         owner: String,
+    },
+    /// The URL holds an IP address that may not be called.
+    #[error("{owner}: the address in the URL may not be called: {why}")]
+    Address {
+        /// What the URL belongs to.
+        owner: String,
+        /// The class of the address, and the key that lists exceptions.
+        why: String,
     },
     /// No call could ever be made.
     #[error("target '{target}': requests_per_minute must be at least 1")]
@@ -152,7 +165,18 @@ impl BaseUrl {
 }
 
 /// A client that goes to the given server and nowhere else.
-pub(super) fn client(base: &Url, connect_timeout: Duration, tls: &TlsConfig, owner: &str) -> Result<Client, ExecutorError> {
+pub(super) fn client(
+    base: &Url,
+    connect_timeout: Duration,
+    tls: &TlsConfig,
+    addresses: Addresses,
+    owner: &str,
+) -> Result<Client, ExecutorError> {
+    if let Some(host) = base.host() {
+        let refused = |error: RefusedAddresses| ExecutorError::Address { owner: owner.to_owned(), why: error.to_string() };
+        addresses.check_host(&host).map_err(refused)?;
+    }
+    let found_by = base.host().filter(|_| tls.server_name.is_some()).map(|host| host.to_owned());
     let builder = Client::builder()
         .user_agent(concat!("themis-maintenance/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
@@ -160,6 +184,7 @@ pub(super) fn client(base: &Url, connect_timeout: Duration, tls: &TlsConfig, own
         .no_proxy()
         // What `body::SentBody` knows about the moment of sending is true of HTTP/1.1; ThemisDB speaks nothing else.
         .http1_only()
+        .dns_resolver(CheckedResolver { found_by, addresses })
         .connect_timeout(connect_timeout)
         .pool_idle_timeout(POOL_IDLE_TIMEOUT);
     let built = secured(builder, base, tls).and_then(reqwest::ClientBuilder::build);

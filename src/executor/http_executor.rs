@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use reqwest::dns::Resolve;
 
 use super::attempt::{Attempt, deadline_after};
 use super::client::{ExecutorError, TargetSettings};
 use super::failure::label;
 use super::metrics::RequestMetrics;
+use super::resolver::SystemLookup;
 use super::target::Target;
 use crate::domain::catalog::{Catalog, MissingRecipe};
 use crate::domain::job::Outcome;
@@ -36,10 +38,20 @@ impl HttpExecutor {
         catalog: Arc<Catalog>,
         metrics: Arc<dyn RequestMetrics>,
     ) -> Result<Self, ExecutorError> {
+        Self::with_lookup(targets, catalog, metrics, Arc::new(SystemLookup))
+    }
+
+    /// The same with another way to look up names.
+    pub(super) fn with_lookup(
+        targets: Vec<TargetSettings>,
+        catalog: Arc<Catalog>,
+        metrics: Arc<dyn RequestMetrics>,
+        lookup: Arc<dyn Resolve>,
+    ) -> Result<Self, ExecutorError> {
         let mut by_name = BTreeMap::new();
         for settings in targets {
             let name = settings.name.clone();
-            if by_name.insert(name.clone(), Target::new(settings, Arc::clone(&metrics))?).is_some() {
+            if by_name.insert(name.clone(), Target::new(settings, Arc::clone(&metrics), Arc::clone(&lookup))?).is_some() {
                 return Err(ExecutorError::Duplicate { target: name });
             }
         }

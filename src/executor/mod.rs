@@ -7,6 +7,7 @@
 //! Invariants:
 //! - A request goes to a configured target and to nowhere else: no redirect is followed, no proxy is taken from the environment,
 //!   and the URL that is sent is the base URL and the rendered path, letter by letter.
+//! - What is connected to is an address that was checked for this connection (`resolver`).
 //! - One attempt sends its main call at most once. Whether it left is known from the request's body (`body`), not guessed from
 //!   the kind of error: what did not leave is `TRANSIENT`, what left without a complete answer is `UNKNOWN`.
 //! - Work that a target accepted under a handle is waited for, also by a later attempt, and never asked for again.
@@ -33,6 +34,7 @@ mod preflight;
 mod probe;
 mod prometheus_text;
 mod read;
+mod resolver;
 mod retry_after;
 mod steps;
 mod target;

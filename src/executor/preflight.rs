@@ -41,8 +41,9 @@ impl Target {
     async fn ask_for_a_sign(&self, deadline: Instant) -> TargetAnswer {
         let call = RenderedCall { method: Method::Get, path: "/health".to_owned(), body: None };
         match self.question(&call, HeaderMap::new(), &SuccessRule::default(), deadline).await {
-            // A question that cannot be made (the token's file is gone) is no fault of the target; the job's own calls will say so.
-            Ok(_) | Err(NoAnswer::BrokenOff(..) | NoAnswer::NotMade(_)) => TargetAnswer::Ready,
+            // A question that cannot be made (the token's file is gone, the name stands for an address that may not be called) is no
+            // fault of the target; the job's own calls will say so.
+            Ok(_) | Err(NoAnswer::BrokenOff(..) | NoAnswer::NotMade(_) | NoAnswer::Refused(_)) => TargetAnswer::Ready,
             Err(no_answer) => self.without_answer(&label(&call), no_answer),
         }
     }
@@ -87,6 +88,7 @@ impl Target {
         let limit = humantime::format_duration(ASK_TIMEOUT);
         match no_answer {
             NoAnswer::NotMade(why) => TargetAnswer::Postpone(format!("{label}: {why}")),
+            NoAnswer::Refused(why) => TargetAnswer::Postpone(format!("{label}: {} may not be called: {why}", self.base.origin())),
             NoAnswer::HeldBack => TargetAnswer::Postpone(format!(
                 "{label} could not be made within {limit}: the target's rate limit is used up, or it asked to be left alone"
             )),

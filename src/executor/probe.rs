@@ -3,6 +3,8 @@
 //! A probe does not pass the target's rate limiter: it must answer in time while a job polls, and an empty bucket is no sign of a
 //! sick server. One probe every 15 s is 4 requests a minute; with the 90 of the limiter that stays below ThemisDB's 100.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use reqwest::header::{ACCEPT, AUTHORIZATION};
 use reqwest::{Client, Method, RequestBuilder};
@@ -13,6 +15,7 @@ use super::answer::{Answer, answer, read_body};
 use super::client::{BaseUrl, DEFAULT_CONNECT_TIMEOUT, ExecutorError, TargetSettings, client};
 use super::clocks;
 use super::failure::root_cause;
+use super::resolver::{Addresses, SystemLookup};
 use super::token::TokenSource;
 use crate::config::TlsConfig;
 use crate::domain::fields::printable;
@@ -35,8 +38,9 @@ impl ThemisDbProbe {
     pub fn new(settings: TargetSettings) -> Result<Self, ExecutorError> {
         let owner = format!("probe of target '{}'", settings.name);
         let base = BaseUrl::new(&settings.base_url, &owner)?.under_name(settings.tls.server_name.as_deref(), &owner)?;
+        let addresses = Addresses::of_target(&settings.name, settings.addresses, Arc::new(SystemLookup));
         Ok(Self {
-            client: client(&settings.base_url, settings.connect_timeout, &settings.tls, &owner)?,
+            client: client(&settings.base_url, settings.connect_timeout, &settings.tls, addresses, &owner)?,
             base,
             token: TokenSource::new(settings.token, settings.token_file),
         })
@@ -120,11 +124,15 @@ impl HttpProbe {
     /// # Errors
     /// When the URL is not one of a server, or holds credentials.
     pub fn new(url: Url) -> Result<Self, ExecutorError> {
+        Self::with_addresses(url, Addresses::of_probe(Arc::new(SystemLookup)))
+    }
+
+    pub(super) fn with_addresses(url: Url, addresses: Addresses) -> Result<Self, ExecutorError> {
         let owner = "HTTP probe";
         let mut base = url.clone();
         base.set_query(None);
         BaseUrl::new(&base, owner)?;
-        Ok(Self { client: client(&url, DEFAULT_CONNECT_TIMEOUT, &TlsConfig::default(), owner)?, url })
+        Ok(Self { client: client(&url, DEFAULT_CONNECT_TIMEOUT, &TlsConfig::default(), addresses, owner)?, url })
     }
 }
 

@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::dns::Resolve;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Client, Request};
 use tokio::time::{Instant, timeout_at};
@@ -15,6 +16,7 @@ use super::clocks;
 use super::failure::{Failure, judge, label, root_cause};
 use super::limiter::RequestLimiter;
 use super::metrics::RequestMetrics;
+use super::resolver::{Addresses, RefusedAddresses};
 use super::tls::refused_in_handshake;
 use super::token::TokenSource;
 use crate::config::PreflightCheck;
@@ -43,6 +45,8 @@ pub(super) struct Target {
 pub(super) enum NoAnswer {
     /// It could not be made: the fault is here.
     NotMade(String),
+    /// The host has no address that may be called.
+    Refused(String),
     /// The rate limiter did not let it pass in time. Only for those that pass the limiter within a deadline.
     HeldBack,
     /// Nothing of it was carried out.
@@ -57,7 +61,7 @@ impl NoAnswer {
     /// What it means for work that was asked for; `None` for a call that was never made.
     fn outcome(&self) -> Option<Outcome> {
         match self {
-            Self::NotMade(_) | Self::HeldBack => None,
+            Self::NotMade(_) | Self::Refused(_) | Self::HeldBack => None,
             Self::NoConnection(_) => Some(Outcome::Transient),
             Self::Lost(_) | Self::BrokenOff(..) => Some(Outcome::Unknown),
         }
@@ -65,8 +69,14 @@ impl NoAnswer {
 }
 
 impl Target {
-    pub(super) fn new(settings: TargetSettings, metrics: Arc<dyn RequestMetrics>) -> Result<Self, ExecutorError> {
-        let TargetSettings { name, base_url, token, token_file, connect_timeout, requests_per_minute, tls, preflight } = settings;
+    pub(super) fn new(
+        settings: TargetSettings,
+        metrics: Arc<dyn RequestMetrics>,
+        lookup: Arc<dyn Resolve>,
+    ) -> Result<Self, ExecutorError> {
+        let TargetSettings { name, base_url, token, token_file, connect_timeout, requests_per_minute, tls, addresses, preflight } =
+            settings;
+        let addresses = Addresses::of_target(&name, addresses, lookup);
         let owner = format!("target '{name}'");
         let requests_per_minute =
             NonZeroU32::new(requests_per_minute).ok_or_else(|| ExecutorError::NoRequests { target: name.clone() })?;
@@ -78,7 +88,7 @@ impl Target {
         }
         Ok(Self {
             base: BaseUrl::new(&base_url, &owner)?.under_name(tls.server_name.as_deref(), &owner)?,
-            client: client(&base_url, connect_timeout, &tls, &owner)?,
+            client: client(&base_url, connect_timeout, &tls, addresses, &owner)?,
             token: TokenSource::new(token, token_file),
             preflight,
             limiter: RequestLimiter::new(requests_per_minute),
@@ -177,7 +187,12 @@ impl Target {
         let no_answer = |sent: bool, why: String| if sent { NoAnswer::Lost(why) } else { NoAnswer::NoConnection(why) };
         let mut response = match timeout_at(deadline, self.client.execute(request)).await {
             Ok(Ok(response)) => response,
-            Ok(Err(error)) => return Err(no_answer(sent.is_set() && !refused_in_handshake(&error), root_cause(&error))),
+            Ok(Err(error)) => {
+                if let Some(refused) = RefusedAddresses::within(&error) {
+                    return Err(NoAnswer::Refused(refused.to_string()));
+                }
+                return Err(no_answer(sent.is_set() && !refused_in_handshake(&error), root_cause(&error)));
+            }
             Err(_) => return Err(no_answer(sent.is_set(), TIMEOUT.to_owned())),
         };
         let status = response.status().as_u16();
@@ -197,6 +212,11 @@ impl Target {
     fn failure(&self, label: &str, no_answer: NoAnswer) -> Failure {
         match no_answer {
             NoAnswer::NotMade(why) => Failure::permanent(format!("{label}: {why}")),
+            // Another try would have to wait for the name to change or for the configuration; and a name that now and then stands for
+            // such an address is to be noticed, not tried until it does not.
+            NoAnswer::Refused(why) => {
+                Failure::permanent(format!("{label}: {} may not be called: {why}; nothing was sent", self.base.origin()))
+            }
             NoAnswer::HeldBack => Failure::transient(format!("{label}: held back by the target's rate limit; nothing was sent")),
             NoAnswer::NoConnection(why) => {
                 Failure::transient(format!("{label}: no connection to {} ({why}); nothing was sent", self.base.origin()))

@@ -2,13 +2,11 @@
 
 use std::error::Error as StdError;
 use std::io;
-use std::net::SocketAddr;
 
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Certificate, ClientBuilder, Identity};
 use rustls::AlertDescription;
 use secrecy::ExposeSecret;
-use url::{Host, Url};
+use url::Url;
 
 use crate::config::TlsConfig;
 
@@ -17,7 +15,8 @@ use crate::config::TlsConfig;
 /// # Errors
 /// When a certificate or a key cannot be used. The configuration has looked them through.
 pub(super) fn secured(builder: ClientBuilder, base: &Url, tls: &TlsConfig) -> reqwest::Result<ClientBuilder> {
-    let TlsConfig { ca_pem, client_pem, server_name, insecure_skip_verify } = tls;
+    // The name is the client's matter: it connects under it, and `resolver` finds the addresses.
+    let TlsConfig { ca_pem, client_pem, server_name: _, insecure_skip_verify } = tls;
     if base.scheme() == "http" {
         // Without TLS no certificates are needed: a container without a CA bundle can still call plain HTTP.
         return Ok(builder.tls_certs_only(std::iter::empty()));
@@ -27,31 +26,10 @@ pub(super) fn secured(builder: ClientBuilder, base: &Url, tls: &TlsConfig) -> re
         None => builder,
     };
     if let Some(pem) = client_pem {
+        // The client makes its own copy of the key, and has it for as long as the service runs.
         builder = builder.identity(Identity::from_pem(pem.expose_secret().as_bytes())?);
     }
-    if let (Some(_), Some(host)) = (server_name, base.host()) {
-        builder = builder.dns_resolver(AddressesOf(host.to_owned()));
-    }
     Ok(builder.tls_danger_accept_invalid_certs(*insecure_skip_verify))
-}
-
-/// Finds the addresses of one host, whatever name it is asked for. The client connects to the name in its URL, asks the server for
-/// that name and verifies it; with this the name can be another one than that by which the server is found.
-struct AddressesOf(Host);
-
-impl Resolve for AddressesOf {
-    fn resolve(&self, _name: Name) -> Resolving {
-        let host = self.0.clone();
-        Box::pin(async move {
-            // Port 0 stands for the one in the URL.
-            let addresses: Vec<SocketAddr> = match host {
-                Host::Ipv4(address) => vec![(address, 0).into()],
-                Host::Ipv6(address) => vec![(address, 0).into()],
-                Host::Domain(name) => tokio::net::lookup_host((name, 0)).await?.collect(),
-            };
-            Ok(Box::new(addresses.into_iter()) as Addrs)
-        })
-    }
 }
 
 /// True when the server ended the handshake because of the client's certificate, or because there was none. With TLS 1.3 a request

@@ -22,7 +22,7 @@ impl Attempt<'_> {
         for check in &recipe.verify {
             self.check(check, self.deadline).await.map_err(|failure| {
                 // An answer that says no is the verdict; whatever kept an answer from coming is not.
-                if failure.outcome == Outcome::Permanent {
+                if failure.is_verdict() {
                     return failure.preceded_by("verification ");
                 }
                 Failure::unknown(format!("{main} succeeded, but could not be verified: {}", failure.message))

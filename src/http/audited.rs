@@ -1,13 +1,17 @@
-//! Refused and failed writes go into the audit trail here; those that were carried out are recorded by the orchestrator.
+//! Refused and failed writes, and denied reads, go into the audit trail here; writes that were carried out are recorded by the
+//! orchestrator.
+
+mod repeats;
 
 use std::collections::HashMap;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 
+use self::repeats::{Kind, LeftOut, Repeats};
 use super::BASE_PATH;
 use super::context::RequestContext;
 use super::openapi;
@@ -19,47 +23,102 @@ use crate::domain::ids::{JobId, ScheduleId};
 
 /// The actor of a request whose token was missing or not accepted.
 const ANONYMOUS: &str = "anonymous";
-/// The action of a write that no operation of the document describes.
+/// The action of a request that no operation of the document describes.
 const UNKNOWN_OPERATION: &str = "unknown_operation";
 
 /// Operation ids by method and route, as the document has them.
 static OPERATIONS: LazyLock<HashMap<(Method, String), String>> = LazyLock::new(openapi::operation_ids);
 
-/// Layer: records every write below the base path that was answered with an error.
-pub(super) async fn refused_writes(State(state): State<HttpState>, request: Request, next: Next) -> Response {
-    let writes = matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH | Method::DELETE);
-    if !writes || !request.uri().path().starts_with(BASE_PATH) {
+/// What the layer works with.
+#[derive(Clone)]
+pub(super) struct Auditing {
+    state: HttpState,
+    repeats: Arc<Repeats>,
+}
+
+impl Auditing {
+    /// A layer of these routes.
+    pub fn new(state: HttpState) -> Self {
+        Self { state, repeats: Arc::default() }
+    }
+}
+
+/// Layer: records what was refused below the base path: every write that was answered with an error, and reads that were denied.
+/// Denied reads and writes that came too often (429) are recorded once a minute, with the number of those in between.
+pub(super) async fn refusals(State(auditing): State<Auditing>, request: Request, next: Next) -> Response {
+    if !request.uri().path().starts_with(BASE_PATH) {
         return next.run(request).await;
     }
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let route = request.extensions().get::<MatchedPath>().cloned();
     let context = request.extensions().get::<RequestContext>().cloned();
-    let action = action(request.method(), request.extensions().get::<MatchedPath>());
-    let object = object(request.uri().path());
     let response = next.run(request).await;
-    if let Some(outcome) = outcome(response.status()) {
-        let detail = response.extensions().get::<Problem>().map(|problem| problem.kind.code().to_owned());
-        let actor = context.as_ref().and_then(RequestContext::subject).unwrap_or(ANONYMOUS).to_owned();
-        let request_id = context.map(|context| context.request_id.to_string());
-        let time = state.now();
-        let event_id = state.ids.new_uuid(time);
-        let event = AuditEvent { event_id, time, actor, action, object, outcome, request_id, before: None, after: None, detail };
-        state.audit.record(vec![event]).await;
-    }
+    let Some(refusal) = refusal(&method, response.status()) else { return response };
+    let Auditing { state, repeats } = auditing;
+    let time = state.now();
+    let address = context.as_ref().and_then(RequestContext::client_address);
+    let actor = context.as_ref().and_then(RequestContext::subject).unwrap_or(ANONYMOUS).to_owned();
+    let action = action(&method, route.as_ref());
+    let left_out = if refusal.may_repeat {
+        match repeats.admit(Kind { address, actor: actor.clone(), action }, time) {
+            Some(left_out) => left_out,
+            None => return response,
+        }
+    } else {
+        LeftOut::OfIts(0)
+    };
+    let event = AuditEvent {
+        event_id: state.ids.new_uuid(time),
+        time,
+        actor,
+        action: action.to_owned(),
+        object: object(uri.path()),
+        outcome: refusal.outcome,
+        request_id: context.map(|context| context.request_id.to_string()),
+        address,
+        before: None,
+        after: None,
+        detail: detail(response.extensions().get::<Problem>(), left_out),
+    };
+    state.audit.record(vec![event]).await;
     response
 }
 
-fn outcome(status: StatusCode) -> Option<AuditOutcome> {
-    match status {
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Some(AuditOutcome::Denied),
-        status if status.is_client_error() => Some(AuditOutcome::Rejected),
-        status if status.is_server_error() => Some(AuditOutcome::Failed),
-        _ => None,
-    }
+/// What is recorded of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Refusal {
+    outcome: AuditOutcome,
+    /// Only the first of many in a minute is recorded.
+    may_repeat: bool,
 }
 
-fn action(method: &Method, route: Option<&MatchedPath>) -> String {
-    route
-        .and_then(|route| OPERATIONS.get(&(method.clone(), route.as_str().to_owned())))
-        .map_or_else(|| UNKNOWN_OPERATION.to_owned(), Clone::clone)
+fn refusal(method: &Method, status: StatusCode) -> Option<Refusal> {
+    let writes = matches!(*method, Method::POST | Method::PUT | Method::PATCH | Method::DELETE);
+    let outcome = match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => AuditOutcome::Denied,
+        _ if !writes => return None,
+        status if status.is_client_error() => AuditOutcome::Rejected,
+        status if status.is_server_error() => AuditOutcome::Failed,
+        _ => return None,
+    };
+    Some(Refusal { outcome, may_repeat: !writes || status == StatusCode::TOO_MANY_REQUESTS })
+}
+
+fn detail(problem: Option<&Problem>, left_out: LeftOut) -> Option<String> {
+    let code = problem.map(|problem| problem.kind.code().to_owned());
+    let more = match left_out {
+        LeftOut::OfIts(0) | LeftOut::OfOthers(0) => return code,
+        LeftOut::OfIts(number) => format!("{number} more like it since the last one are not recorded"),
+        LeftOut::OfOthers(number) => format!("{number} more of various callers are not recorded"),
+    };
+    Some(code.map_or_else(|| more.clone(), |code| format!("{code}; {more}")))
+}
+
+fn action(method: &Method, route: Option<&MatchedPath>) -> &'static str {
+    // HEAD is GET without the answer's body.
+    let method = if *method == Method::HEAD { &Method::GET } else { method };
+    let operation = route.and_then(|route| OPERATIONS.get(&(method.clone(), route.as_str().to_owned())));
+    operation.map_or(UNKNOWN_OPERATION, String::as_str)
 }
 
 /// What the request is about: a schedule, a job, or the path where it names neither.
@@ -86,6 +145,38 @@ mod tests {
         for path in ["/api/v1/maintenance/schedules", "/api/v1/maintenance/schedules/%2e%2e", "/api/v1/maintenance/jobs/x"] {
             assert_eq!(object(path), path);
         }
+    }
+
+    #[test]
+    fn all_refused_writes_and_denied_reads_are_recorded_and_what_can_become_a_flood_is_limited() {
+        use AuditOutcome::{Denied, Failed, Rejected};
+        for (method, status, expected) in [
+            (Method::POST, 401, Some((Denied, false))),
+            (Method::DELETE, 403, Some((Denied, false))),
+            (Method::PUT, 412, Some((Rejected, false))),
+            (Method::PATCH, 429, Some((Rejected, true))),
+            (Method::POST, 503, Some((Failed, false))),
+            (Method::POST, 201, None),
+            (Method::GET, 401, Some((Denied, true))),
+            (Method::HEAD, 403, Some((Denied, true))),
+            (Method::GET, 404, None),
+            (Method::GET, 429, None),
+            (Method::GET, 503, None),
+            (Method::GET, 200, None),
+        ] {
+            let found = refusal(&method, StatusCode::from_u16(status).expect("a status"));
+            assert_eq!(found.map(|found| (found.outcome, found.may_repeat)), expected, "{method} {status}");
+        }
+    }
+
+    #[test]
+    fn the_detail_tells_how_many_were_left_out() {
+        let problem = Problem::new(crate::http::ProblemKind::MissingToken, "x");
+        assert_eq!(detail(Some(&problem), LeftOut::OfIts(0)).as_deref(), Some("missing_token"));
+        assert_eq!(detail(None, LeftOut::OfOthers(0)), None);
+        let more = "missing_token; 3 more like it since the last one are not recorded";
+        assert_eq!(detail(Some(&problem), LeftOut::OfIts(3)).as_deref(), Some(more));
+        assert_eq!(detail(None, LeftOut::OfOthers(4)).as_deref(), Some("4 more of various callers are not recorded"));
     }
 
     #[test]

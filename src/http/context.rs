@@ -1,5 +1,6 @@
 //! What is known of a request beside its bytes: its id, and who sent it once the token is verified.
 
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 use axum::http::{HeaderMap, HeaderName};
@@ -15,18 +16,24 @@ pub(super) struct RequestContext {
     /// The caller's id if it is sane, else one of ours.
     pub request_id: Arc<str>,
     subject: Arc<OnceLock<String>>,
+    client_address: Arc<OnceLock<IpAddr>>,
 }
 
 impl RequestContext {
     /// A request of which only the id is known.
     pub fn new(request_id: impl Into<Arc<str>>) -> Self {
-        Self { request_id: request_id.into(), subject: Arc::default() }
+        Self { request_id: request_id.into(), subject: Arc::default(), client_address: Arc::default() }
     }
 
     /// Notes whose token was verified.
     pub fn set_subject(&self, subject: &str) {
         // A request has one token, so a second call would say the same.
         let _ = self.subject.set(subject.to_owned());
+    }
+
+    /// Where the client is, as far as it is known.
+    pub fn client_address(&self) -> Option<IpAddr> {
+        self.client_address.get().copied()
     }
 
     /// The verified token's `sub`.

@@ -1,7 +1,7 @@
 //! The way in for operators: routes, authorisation, errors and the OpenAPI document of the HTTP API.
 //!
 //! A handler extracts, calls one method of the orchestrator's handle or view, and converts; everything else happens around it.
-//! The layers, outermost first: `observe` (request id, log line, metrics), `audited` (refused writes), `render` (every error
+//! The layers, outermost first: `observe` (request id, log line, metrics), `audited` (refused writes, denied reads), `render` (every error
 //! becomes one RFC 9457 document), `limits` (panics, timeout, body size).
 //!
 //! Invariants:
@@ -64,7 +64,7 @@ fn layered(routes: Router<HttpState>, state: HttpState) -> Router {
         .layer(middleware::from_fn_with_state(state.clone(), limits::timeout))
         .layer(CatchPanicLayer::custom(limits::panicked))
         .layer(middleware::from_fn(render::problems))
-        .layer(middleware::from_fn_with_state(state.clone(), audited::refused_writes))
+        .layer(middleware::from_fn_with_state(audited::Auditing::new(state.clone()), audited::refusals))
         .layer(middleware::from_fn_with_state(state.clone(), observe::observe))
         .with_state(state)
 }

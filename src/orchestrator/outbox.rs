@@ -151,6 +151,7 @@ mod tests {
             object: "schedule/a".into(),
             outcome: AuditOutcome::Succeeded,
             request_id: None,
+            address: None,
             before: None,
             after: None,
             detail: None,

@@ -41,7 +41,8 @@ impl Files {
     pub fn with(target: &str, more: &str) -> Self {
         let files = Self { folder: tempfile::tempdir().expect("a folder") };
         let text = format!(
-            "{SECRET}server.listen = \"127.0.0.1:0\"\nstorage.url = \"sqlite:{}\"\naudit.file = {:?}\ntelemetry.log_format = \"json\"\n\
+            "{SECRET}server.listen = \"127.0.0.1:0\"\nstorage.url = \"sqlite:{}\"\naudit.file = {:?}\n\
+             audit.max_bytes = 65536\ntelemetry.log_format = \"json\"\n\
              targets.default = {{ base_url = \"{target}\", requests_per_minute = 60000 }}\n\
              targets.wide = {{ base_url = \"{target}\", requests_per_minute = 60000, max_concurrent_jobs = 4 }}\n{more}",
             files.path("maintenance.db").display(),
@@ -55,6 +56,7 @@ impl Files {
         self.folder.path().join(name)
     }
 
+    /// The current file of the audit trail; so short that kills come while a new one begins, too.
     pub fn audit(&self) -> PathBuf {
         self.path("audit.jsonl")
     }

@@ -84,10 +84,14 @@ async fn whatever_was_acknowledged_survives_being_killed_at_any_moment() {
         }
     }
 
-    let lines = themis_maintenance::audit::verify_file(files.audit()).expect("an intact chain").lines;
+    let folder = files.audit().parent().expect("a folder").to_owned();
+    let trail = themis_maintenance::audit::verify_trail(&[folder]).expect("an intact chain");
     let outbox = files.snapshot().await.outbox;
     assert!(outbox.iter().all(Option::is_none), "after an end in order nothing is left to be appended: {outbox:?}");
-    eprintln!("{rounds} kills, {acknowledged} acknowledged writes, {interrupted} interrupted jobs, {lines} audit lines");
+    eprintln!(
+        "{rounds} kills, {acknowledged} acknowledged writes, {interrupted} interrupted jobs, {} audit lines in {} files",
+        trail.lines.lines, trail.files
+    );
     assert!(acknowledged > rounds && interrupted > 0 || rounds < 20, "the kills did not meet the service at work");
 }
 

@@ -13,24 +13,24 @@ use themis_maintenance::sandbox::{Sandbox, SandboxConfig};
 use crate::support::{Answer, until};
 
 const SECRET: &str = "a-secret-that-is-long-enough-for-HS256";
-const SECRET_VARIABLE: &str = "THEMIS_MAINTENANCE__AUTH__HS256_SECRET";
+pub(super) const SECRET_VARIABLE: &str = "THEMIS_MAINTENANCE__AUTH__HS256_SECRET";
 const LISTEN_VARIABLE: &str = "THEMIS_MAINTENANCE__SERVER__LISTEN";
 
 /// The program in this folder, with nothing in its environment.
-fn program(folder: &Path, arguments: &[&str]) -> Command {
+pub(super) fn program(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_themis-maintenance"));
     command.args(arguments).current_dir(folder).env_clear().stdin(Stdio::null());
     command
 }
 
 /// Runs a command that ends by itself: exit code, standard output, standard error.
-fn run(command: &mut Command) -> (i32, String, String) {
+pub(super) fn run(command: &mut Command) -> (i32, String, String) {
     let Output { status, stdout, stderr } = command.output().expect("the program runs");
     let text = |bytes| String::from_utf8(bytes).expect("text");
     (status.code().expect("an exit code"), text(stdout), text(stderr))
 }
 
-fn folder() -> TempDir {
+pub(super) fn folder() -> TempDir {
     tempfile::tempdir().expect("a folder")
 }
 
@@ -40,10 +40,10 @@ fn free_address() -> String {
 }
 
 /// A running `serve`; killed when the test fails before it has ended it.
-struct Service {
+pub(super) struct Service {
     child: Child,
     folder: TempDir,
-    address: String,
+    pub(super) address: String,
 }
 
 impl Service {
@@ -53,7 +53,7 @@ impl Service {
     }
 
     /// Starts it in a folder that an earlier one may have left, with more in its environment.
-    async fn start_in(folder: TempDir, environment: &[(&str, &str)]) -> Self {
+    pub(super) async fn start_in(folder: TempDir, environment: &[(&str, &str)]) -> Self {
         let address = free_address();
         let log = std::fs::File::create(folder.path().join("log")).expect("a log file");
         let child = program(folder.path(), &["serve"])
@@ -70,11 +70,11 @@ impl Service {
         service
     }
 
-    fn url(&self, path: &str) -> String {
+    pub(super) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
-    fn signal(&self, name: &str) {
+    pub(super) fn signal(&self, name: &str) {
         let status = Command::new("kill").args([name, &self.child.id().to_string()]).status().expect("kill runs");
         assert!(status.success());
     }
@@ -88,7 +88,7 @@ impl Service {
     }
 
     /// The exit code, once the process has ended, what it logged, and its folder.
-    async fn ended(mut self) -> (Option<i32>, String, TempDir) {
+    pub(super) async fn ended(mut self) -> (Option<i32>, String, TempDir) {
         let child = std::sync::Mutex::new(&mut self.child);
         let status =
             until("the process to end", || async { child.lock().expect("nobody panics with it").try_wait().expect("a status") })
@@ -107,7 +107,7 @@ impl Drop for Service {
     }
 }
 
-fn client() -> reqwest::Client {
+pub(super) fn client() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().build().expect("a client")
 }
 
@@ -299,9 +299,23 @@ fn audit_verify_tells_a_good_file_from_a_tampered_one() {
     assert!(code == 1 && out.is_empty() && err.contains("line 2"), "{err}");
     let (code, _, err) = verify(good.trim_end());
     assert!(code == 1 && err.contains("line 2"), "{err}");
-    let (code, _, err) = verify(good.split_once('\n').unwrap().1);
-    assert!(code == 1 && err.contains("line 1"), "{err}");
+    // What a file continues is said; whether that is there is seen with all files.
+    let (code, out, _) = verify(good.split_once('\n').unwrap().1);
+    assert!(code == 0 && out.contains(&format!("continued from line 1 with SHA-256 {digest}")), "{out}");
     assert_eq!(verify("").0, 0);
     let (code, _, err) = run(&mut program(folder.path(), &["audit", "verify", "none.jsonl"]));
     assert!(code == 1 && err.contains("cannot be read"), "{err}");
+
+    // A trail of two files, by the folder and file by file.
+    let (first_line, second_line) = (format!("{first}\n"), format!("{}\n", line(2, "bob", &digest)));
+    let aside = "audit-20260101T000000.000Z-000000000001.jsonl";
+    std::fs::write(folder.path().join(aside), &first_line).unwrap();
+    std::fs::write(&file, &second_line).unwrap();
+    for arguments in [vec!["."], vec![aside, "audit.jsonl"]] {
+        let (code, out, err) = run(&mut program(folder.path(), &[vec!["audit", "verify"], arguments].concat()));
+        assert!(code == 0 && out.starts_with("2 files, 2 lines, last sequence 2,"), "{out} {err}");
+    }
+    std::fs::write(folder.path().join(aside), first_line.replace("ann", "eve")).unwrap();
+    let (code, _, err) = run(&mut program(folder.path(), &["audit", "verify", "."]));
+    assert!(code == 1 && err.contains(&format!("audit.jsonl does not continue ./{aside}: line 1 ")), "{err}");
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::mpsc as std_mpsc;
 
-use super::super::chain::tests::event;
+use super::super::chain::tests::{Time, event};
 use super::super::verify::verify_file;
 use super::*;
 
@@ -15,6 +15,10 @@ fn folder_and_file() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("deep/er/audit.jsonl");
     (folder, path)
+}
+
+fn open(path: &Path) -> Result<FileAudit, AuditError> {
+    FileAudit::open(path, Rotation::NEVER, Arc::new(Time::new()))
 }
 
 fn events(actors: &[&str]) -> Vec<AuditEvent> {
@@ -30,13 +34,13 @@ fn actors(text: &str) -> Vec<String> {
 #[tokio::test]
 async fn lines_are_chained_from_the_first_and_reopening_continues_the_chain() {
     let (_folder, path) = folder_and_file();
-    let audit = FileAudit::open(&path).expect("a new file");
+    let audit = open(&path).expect("a new file");
     audit.record(events(&["a", "b"])).await;
     audit.flush().await;
     assert_eq!(actors(&fs::read_to_string(&path).expect("a file")), ["a", "b"]);
     audit.record(events(&["c"])).await;
     audit.close().await;
-    let audit = FileAudit::open(&path).expect("its own file");
+    let audit = open(&path).expect("its own file");
     audit.record(events(&["d"])).await;
     drop(audit);
     assert_eq!(actors(&fs::read_to_string(&path).expect("a file")), ["a", "b", "c", "d"]);
@@ -48,20 +52,20 @@ async fn lines_are_chained_from_the_first_and_reopening_continues_the_chain() {
 async fn a_new_file_belongs_to_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
     let (_folder, path) = folder_and_file();
-    let _audit = FileAudit::open(&path).expect("a new file");
+    let _audit = open(&path).expect("a new file");
     assert_eq!(fs::metadata(&path).expect("a file").permissions().mode() & 0o777, 0o600);
 }
 
 #[tokio::test]
 async fn what_a_crash_left_of_a_line_is_cut_off() {
     let (_folder, path) = folder_and_file();
-    let audit = FileAudit::open(&path).expect("a new file");
+    let audit = open(&path).expect("a new file");
     audit.record(events(&["a", "b"])).await;
     audit.close().await;
     let intact = fs::read(&path).expect("a file");
     fs::write(&path, [intact.as_slice(), br#"{"sequence":3,"time"#].concat()).expect("written");
     assert_eq!(verify_file(&path).expect_err("torn").line, Some(3));
-    let audit = FileAudit::open(&path).expect("cut");
+    let audit = open(&path).expect("cut");
     assert_eq!(fs::read(&path).expect("a file"), intact);
     audit.record(events(&["c"])).await;
     audit.close().await;
@@ -73,7 +77,7 @@ fn a_foreign_last_line_keeps_the_service_from_starting_and_the_file_as_it_is() {
     let (folder, _) = folder_and_file();
     let path = folder.path().join("notes.txt");
     fs::write(&path, "dear diary\nto").expect("written");
-    let error = FileAudit::open(&path).err().expect("not one of ours");
+    let error = open(&path).err().expect("not one of ours");
     let command = format!("`themis-maintenance audit verify {}`", path.display());
     assert!(error.to_string().contains(&command), "{error}");
     assert_eq!(fs::read_to_string(&path).expect("a file"), "dear diary\nto");
@@ -82,10 +86,10 @@ fn a_foreign_last_line_keeps_the_service_from_starting_and_the_file_as_it_is() {
 #[tokio::test]
 async fn a_file_takes_one_sink_at_a_time() {
     let (_folder, path) = folder_and_file();
-    let first = FileAudit::open(&path).expect("a new file");
-    assert!(matches!(FileAudit::open(&path), Err(AuditError::InUse { .. })));
+    let first = open(&path).expect("a new file");
+    assert!(matches!(open(&path), Err(AuditError::InUse { .. })));
     first.close().await;
-    FileAudit::open(&path).expect("free again");
+    open(&path).expect("free again");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -93,7 +97,7 @@ async fn many_callers_keep_their_order_and_make_one_chain() {
     const CALLERS: usize = 8;
     const EVENTS: usize = 300;
     let (_folder, path) = folder_and_file();
-    let audit = Arc::new(FileAudit::open(&path).expect("a new file"));
+    let audit = Arc::new(open(&path).expect("a new file"));
     let callers = (0..CALLERS).map(|caller| {
         let audit = Arc::clone(&audit);
         tokio::spawn(async move {
@@ -118,7 +122,7 @@ async fn many_callers_keep_their_order_and_make_one_chain() {
 #[tokio::test]
 async fn a_healthy_file_says_where_it_is() {
     let (_folder, path) = folder_and_file();
-    let audit = FileAudit::open(&path).expect("a new file");
+    let audit = open(&path).expect("a new file");
     let probe = audit.probe();
     audit.record(events(&["a", "b"])).await;
     audit.flush().await;
@@ -154,6 +158,10 @@ impl LineFile for ScriptedFile {
     fn sync(&mut self) -> io::Result<()> {
         let _ = self.called.send("sync");
         self.script.recv_timeout(LIMIT).expect("a script").map(|_| ())
+    }
+
+    fn rotate(&mut self, _lines: &[u8]) -> io::Result<bool> {
+        Ok(false)
     }
 }
 
@@ -223,7 +231,9 @@ async fn a_write_that_fails_shows_in_the_health_and_no_line_is_lost_or_written_t
     let content = file.content.lock().clone();
     assert_eq!(actors(std::str::from_utf8(&content).expect("text")), ["a", "b"]);
     let mut chain = Chain::start();
-    assert!(content.split(|byte| *byte == b'\n').take(2).all(|line| chain.accept(line).is_ok()));
+    for line in content.split(|byte| *byte == b'\n').take(2) {
+        chain = chain.followed_by(line).expect("the next line");
+    }
     file.answer(Ok(0));
     file.audit.close().await;
 }

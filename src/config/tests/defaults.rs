@@ -34,6 +34,8 @@ fn the_defaults_are_those_of_the_contract() {
     assert_eq!(config.auth.leeway, Duration::from_secs(30));
     assert_eq!(config.auth.claims.scope_claims, ["scope", "scp", "permissions", "roles"]);
     assert_eq!(config.audit.file.as_deref(), Some(Path::new("data/audit.jsonl")));
+    assert_eq!((config.audit.max_bytes, config.audit.keep), (64 * 1024 * 1024, None));
+    assert_eq!(config.audit.max_age, Some(Duration::from_secs(30 * 86_400)));
     assert_eq!((config.telemetry.log_format, config.telemetry.log_level.as_str()), (LogFormat::Text, "info"));
     assert!(config.metrics.listen.is_none() && config.metrics.token.is_none());
     assert_eq!(config.metrics.max_schedule_series, 1000);
@@ -70,7 +72,7 @@ fn the_default_file_shows_every_key() {
         ),
         ("storage", "url"),
         ("orchestrator", "max_concurrent_jobs max_schedules job_retention misfire_grace queue_timeout bundles"),
-        ("audit", "file"),
+        ("audit", "file max_bytes max_age keep"),
         ("telemetry", "log_format log_level"),
         ("metrics", "listen token token_file max_schedule_series"),
     ] {
@@ -79,7 +81,7 @@ fn the_default_file_shows_every_key() {
     }
     let target: BTreeSet<&str> = table["targets"]["default"].as_table().expect("a table").keys().map(String::as_str).collect();
     let expected = "base_url token token_file connect_timeout max_concurrent_jobs requests_per_minute profile breaker_failures \
-                    breaker_cooldown preflight_interval tls";
+                    breaker_cooldown preflight_interval allow_addresses tls";
     assert_eq!(target, expected.split(' ').collect());
     let tls = table["targets"]["default"]["tls"].as_table().expect("a table").keys().map(String::as_str);
     assert_eq!(

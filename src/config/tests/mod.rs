@@ -1,5 +1,6 @@
 //! The configuration from outside: files and variables in, a `Config` or its mistakes out.
 
+mod addresses;
 mod auth;
 mod auth_issuers;
 mod auth_key_set;
@@ -8,6 +9,7 @@ mod layers;
 mod preflight;
 mod recipe_places;
 mod recipes;
+mod secrets;
 mod sections;
 mod targets;
 mod tls;

@@ -1,8 +1,12 @@
 //! Paths with places, below a target's base URL: what may stand in them, and how the places are filled.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::{Map, Value};
 
 use super::render::{RenderError, scalar_text};
+
+/// Everything but the unreserved characters of RFC 3986, so that a value stays within its segment.
+const NOT_UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A path with `{parameter}` places.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +73,7 @@ impl PathTemplate {
             if text.is_empty() || text == "." || text == ".." {
                 return Err(RenderError::NotASegment(name.to_owned()));
             }
-            percent_encode(&text, &mut path);
+            path.extend(utf8_percent_encode(&text, NOT_UNRESERVED));
             rest = tail;
         }
         path.push_str(rest);
@@ -77,21 +81,10 @@ impl PathTemplate {
     }
 }
 
-/// Percent-encodes everything but the unreserved characters of RFC 3986, so that a value stays within its segment.
-fn percent_encode(text: &str, into: &mut String) {
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            into.push(char::from(byte));
-        } else {
-            into.push_str(&format!("%{byte:02X}"));
-        }
-    }
-}
-
 /// True when a server might take the path for `/admin/restore`: encoded letters, slashes and dots are read as what they stand for,
 /// and `..` is followed.
 pub fn leads_to_restore(path: &str) -> bool {
-    let path = percent_decode(path.split('?').next().unwrap_or_default()).to_ascii_lowercase();
+    let path = percent_decode_str(path.split('?').next().unwrap_or_default()).decode_utf8_lossy().to_ascii_lowercase();
     let mut resolved: Vec<&str> = Vec::new();
     for segment in path.split('/') {
         match segment {
@@ -102,23 +95,4 @@ pub fn leads_to_restore(path: &str) -> bool {
     }
     let leads = |segments: Vec<&str>| segments.join("/").contains("admin/restore");
     leads(resolved) || leads(path.split('/').filter(|segment| !matches!(*segment, "" | ".")).collect())
-}
-
-fn percent_decode(path: &str) -> String {
-    let mut bytes = Vec::with_capacity(path.len());
-    let mut rest = path.as_bytes();
-    while let Some((&byte, tail)) = rest.split_first() {
-        let code = tail.get(..2).and_then(|hex| std::str::from_utf8(hex).ok()).and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        match (byte, code) {
-            (b'%', Some(code)) => {
-                bytes.push(code);
-                rest = &tail[2..];
-            }
-            _ => {
-                bytes.push(byte);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }

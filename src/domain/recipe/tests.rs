@@ -19,6 +19,29 @@ fn parameters_in_the_path_are_encoded_and_not_sent_in_the_body() {
 }
 
 #[test]
+fn nothing_in_a_parameter_changes_the_path_around_it() {
+    let call = call("/a/{x}/b", Body::None);
+    for (value, segment) in [
+        ("../", "..%2F"),
+        ("..\\", "..%5C"),
+        ("%2e%2e", "%252e%252e"),
+        ("?x=1", "%3Fx%3D1"),
+        ("#x", "%23x"),
+        ("a;b:c@d&e=f+g,h!i$j'k(l)*", "a%3Bb%3Ac%40d%26e%3Df%2Bg%2Ch%21i%24j%27k%28l%29%2A"),
+        ("\0", "%00"),
+        ("a\r\nHost: evil", "a%0D%0AHost%3A%20evil"),
+        (" \t\u{7f}", "%20%09%7F"),
+        ("é€😀", "%C3%A9%E2%82%AC%F0%9F%98%80"),
+        ("\u{ff0e}\u{ff0e}\u{2215}", "%EF%BC%8E%EF%BC%8E%E2%88%95"),
+        ("A-z_0.9~", "A-z_0.9~"),
+        ("...", "..."),
+    ] {
+        let rendered = call.render(&object(json!({"x": value})), &Map::new()).expect("rendered");
+        assert_eq!(rendered.path, format!("/a/{segment}/b"), "{value:?}");
+    }
+}
+
+#[test]
 fn a_path_parameter_cannot_leave_its_segment() {
     let call = call("/stats/{table}", Body::None);
     for (value, error) in [

@@ -1,5 +1,6 @@
 //! The executor against a scripted server. Time stands still unless a test moves it, so no outcome depends on the machine's pace.
 
+mod addresses;
 mod adopting;
 mod cancelling;
 mod discovering;
@@ -22,11 +23,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use reqwest::dns::Resolve;
 use serde_json::{Map, Value, json};
 use url::Url;
 use uuid::Uuid;
 
 use self::server::Server;
+use super::resolver::SystemLookup;
 use super::{HttpExecutor, RequestMetrics, TargetSettings};
 use crate::domain::catalog::{Catalog, TargetCatalog};
 use crate::domain::ids::JobId;
@@ -105,6 +108,10 @@ impl Bench {
     }
 
     fn with_settings(settings: TargetSettings, recipe: Recipe) -> Self {
+        Self::with_lookup(settings, recipe, Arc::new(SystemLookup))
+    }
+
+    fn with_lookup(settings: TargetSettings, recipe: Recipe, lookup: Arc<dyn Resolve>) -> Self {
         let target = TargetCatalog {
             recipes: BTreeMap::from([(TaskType::IndexRebuild, Arc::new(recipe))]),
             custom: BTreeMap::new(),
@@ -113,8 +120,8 @@ impl Bench {
         };
         let catalog = Arc::new(Catalog::new(BTreeMap::from([("default".to_owned(), target)])));
         let metrics = Arc::new(Counted::default());
-        let executor =
-            HttpExecutor::new(vec![settings], catalog, Arc::clone(&metrics) as Arc<dyn RequestMetrics>).expect("an executor");
+        let counted = Arc::clone(&metrics) as Arc<dyn RequestMetrics>;
+        let executor = HttpExecutor::with_lookup(vec![settings], catalog, counted, lookup).expect("an executor");
         let task = TaskCall {
             job_id: JobId(Uuid::from_u128(JOB)),
             task_index: 2,

@@ -248,6 +248,19 @@ async fn a_body_over_the_cap_fails_only_where_it_is_needed() {
     assert_eq!(report.outcome, Outcome::Succeeded, "exactly the cap is not over it");
 }
 
+/// The cap is on what comes over the wire; a small answer that would unfold to a large one is not unfolded.
+#[tokio::test(start_paused = true)]
+async fn a_compressed_answer_is_neither_asked_for_nor_unpacked() {
+    // `{"success":true}`, as gzip has it.
+    let packed = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xabV*.MNN-.V\xb2*)*M\xad\x05\x00\xdf\xf7\xf6f\x10\x00\x00\x00";
+    let head = format!("HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: {}\r\n\r\n", packed.len());
+    let server = Server::start([Reply::Raw([head.as_bytes(), packed].concat())]).await;
+    let report = Bench::new(&server, recipe()).attempt().await;
+    assert_eq!((report.outcome, report.http_status), (Outcome::Permanent, Some(200)));
+    assert!(message(&report).ends_with("answered 200: the answer is not JSON"), "{report:?}");
+    assert_eq!(server.received()[0].header("accept-encoding"), None);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_summary_keeps_no_large_values() {
     let server = Server::start([Reply::json(200, json!({"success": true, "small": 1, "large": "x".repeat(5000)}))]).await;

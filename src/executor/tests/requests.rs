@@ -90,6 +90,30 @@ async fn the_path_is_the_bases_prefix_and_the_rendered_path() {
     assert_eq!(server.lines().len(), 3);
 }
 
+/// Parameters stand in paths, encoded, and in bodies; in no header.
+#[tokio::test(start_paused = true)]
+async fn a_parameter_with_line_breaks_adds_no_header_and_no_request() {
+    let server = Server::start([success()]).await;
+    let mut bench = Bench::new(&server, Recipe { call: call(Method::Post, "/x/{table}/y", Body::Parameters), ..recipe() });
+    let mut usual = None;
+    for (table, segment) in [
+        ("users", "users"),
+        ("a HTTP/1.1\r\nX-Evil: 1\r\n\r\nGET /admin", "a%20HTTP%2F1.1%0D%0AX-Evil%3A%201%0D%0A%0D%0AGET%20%2Fadmin"),
+        ("../\0\\?#", "..%2F%00%5C%3F%23"),
+    ] {
+        bench.task.parameters.insert("table".to_owned(), table.into());
+        bench.task.parameters.insert("column".to_owned(), table.into());
+        assert_eq!(bench.attempt().await.outcome, Outcome::Succeeded);
+        let received = server.received().pop().expect("a request");
+        assert_eq!(received.line, format!("POST /x/{segment}/y"));
+        assert_eq!(received.body, json!({"column": table}).to_string());
+        let without_length = |(name, _): &&(String, String)| name != "content-length";
+        let headers: Vec<_> = received.headers.iter().filter(without_length).cloned().collect();
+        assert_eq!(*usual.get_or_insert_with(|| headers.clone()), headers);
+    }
+    assert_eq!(server.lines().len(), 3);
+}
+
 #[tokio::test(start_paused = true)]
 async fn waiting_for_the_rate_limit_does_not_count_towards_the_timeout() {
     let server = Server::start([success()]).await;

@@ -59,6 +59,30 @@ async fn without_a_readable_token_nothing_is_sent() {
     assert!(server.lines().is_empty() && !bench.trace.was_sent() && bench.counted().is_empty());
 }
 
+/// What stands in the file is not repeated, wherever it was read from.
+#[tokio::test(start_paused = true)]
+async fn a_token_that_would_end_its_header_line_is_refused_and_not_shown() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("token");
+    let server = Server::start([Reply::json(200, json!({"success": true}))]).await;
+    for (seconds, token) in
+        ["hunter2\r\nX-Evil: 1", "hunter2\nX-Evil: 1", "hunter2 x", "hunter2\tx", "hunter2\0", "hunter2é", "hunter2\u{7f}"]
+            .into_iter()
+            .enumerate()
+    {
+        write(&path, token, seconds as u64);
+        let fixed = TargetSettings { token: Some(token.into()), ..settings(&server.url("")) };
+        assert!(!format!("{fixed:?}").contains("hunter2"));
+        for bench in [bench_with_token(&server, &path), Bench::with_settings(fixed, recipe())] {
+            let report = bench.attempt().await;
+            assert_eq!(report.outcome, Outcome::Permanent);
+            assert!(message(&report).ends_with("it holds characters that no token has"), "{report:?}");
+            assert!(!format!("{report:?}").contains("hunter2"), "{report:?}");
+        }
+    }
+    assert!(server.lines().is_empty());
+}
+
 /// A token that is gone while it is rotated is not sent on from memory.
 #[tokio::test(start_paused = true)]
 async fn a_token_that_was_taken_away_is_not_used_again() {

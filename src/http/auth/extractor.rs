@@ -62,7 +62,8 @@ impl<S: RequiredScope> FromRequestParts<HttpState> for Authorized<S> {
             return Err(Problem::new(ProblemKind::NotReady, "the store is not loaded yet"));
         }
         let request_id = context.map(|context| context.request_id.to_string());
-        let caller = Caller { subject: principal.subject.clone(), request_id, access: principal.access.clone() };
+        let address = context.and_then(RequestContext::client_address);
+        let caller = Caller { subject: principal.subject.clone(), request_id, address, access: principal.access.clone() };
         Ok(Self { principal, caller, scope: PhantomData })
     }
 }

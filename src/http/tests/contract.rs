@@ -136,6 +136,7 @@ async fn with_the_scope_of_the_document_no_operation_is_401_or_403() {
         let caller = crate::domain::principal::Caller {
             subject: "bob".into(),
             request_id: None,
+            address: None,
             access: crate::domain::access::Access::UNLIMITED,
         };
         handle.cancel_job(caller, crate::domain::ids::JobId(uuid::Uuid::nil())).await

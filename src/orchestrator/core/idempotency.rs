@@ -82,6 +82,7 @@ impl Step<'_> {
             object,
             outcome: AuditOutcome::Unchanged,
             request_id: caller.request_id.clone(),
+            address: caller.address,
             before: None,
             after: None,
             detail: Some("the first answer under the idempotency key was given again".to_owned()),

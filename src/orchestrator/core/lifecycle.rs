@@ -102,7 +102,7 @@ impl Step<'_> {
         if self.state.installed_bundles.contains(name) {
             return;
         }
-        let caller = Caller { subject: "system:bundles".to_owned(), request_id: None, access: Access::UNLIMITED };
+        let caller = Caller { subject: "system:bundles".to_owned(), request_id: None, address: None, access: Access::UNLIMITED };
         self.push(Change::BundleInstalled { name: name.to_owned() });
         // An operator's schedule of the same id is left alone.
         if let Err(error) = self.create_schedule(&caller, input) {
@@ -136,6 +136,7 @@ impl Step<'_> {
                 object: "jobs".to_owned(),
                 outcome: AuditOutcome::Succeeded,
                 request_id: None,
+                address: None,
                 before: None,
                 after: None,
                 detail: Some(format!("{} jobs that ended before {before}", pruned.len())),

@@ -68,6 +68,7 @@ fn event(number: u128) -> AuditEvent {
         object: "schedule/a".into(),
         outcome: AuditOutcome::Succeeded,
         request_id: None,
+        address: None,
         before: None,
         after: Some(json!({"b": 1.5, "a": [null, ""]})),
         detail: Some(String::new()),

@@ -210,7 +210,7 @@ pub(super) fn stored(state: &State) -> StoredState {
 }
 
 pub(super) fn operator() -> Caller {
-    Caller { subject: "operator".to_owned(), request_id: None, access: Access::UNLIMITED }
+    Caller { subject: "operator".to_owned(), request_id: None, address: None, access: Access::UNLIMITED }
 }
 
 pub(super) fn request(key: &str, body: &str) -> IdempotentRequest {
