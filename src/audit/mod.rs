@@ -38,7 +38,7 @@ pub use error::AuditError;
 pub use file::FileAudit;
 pub use rotation::Rotation;
 pub use verify::{AuditSummary, ChainStart, VerifyError, verify_file};
-pub use verify_trail::{TrailError, TrailSummary, verify_trail};
+pub use verify_trail::{FirstLines, TrailError, TrailSummary, verify_trail};
 
 use crate::domain::audit::AuditEvent;
 use crate::domain::ports::{AuditSink, OutboxEntry};

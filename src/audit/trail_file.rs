@@ -163,7 +163,7 @@ mod tests {
     use super::super::chain::Chain;
     use super::super::chain::tests::{Time, event};
     use super::super::opening::{open_locked, recover};
-    use super::super::verify_trail::verify_trail;
+    use super::super::verify_trail::{FirstLines, verify_trail};
     use super::*;
 
     fn line(chain: &mut Chain) -> Vec<u8> {
@@ -193,7 +193,7 @@ mod tests {
         std::fs::remove_dir(&path).expect("removed");
         file.sync().expect("in its place");
         assert!(path.is_file() && !file.place.pending().exists());
-        assert_eq!(verify_trail(&[folder.path().to_owned()]).expect("intact").lines.lines, 3);
+        assert_eq!(verify_trail(&[folder.path().to_owned()], FirstLines::Required).expect("intact").lines.lines, 3);
     }
 
     #[test]

@@ -51,6 +51,17 @@ pub enum TrailError {
         /// What its first line has that does not fit.
         error: VerifyError,
     },
+    /// Before the first file.
+    #[error(
+        "{} does not begin with the first line of the trail, but after line {missing}. Give the files before it, too, or --continued if \
+         these were removed on purpose", file.display()
+    )]
+    NoBeginning {
+        /// The first file.
+        file: PathBuf,
+        /// The last line before its first one.
+        missing: u64,
+    },
     /// The files of a folder are not those of one trail.
     #[error("{}: {message}", folder.display())]
     Folder {
@@ -61,15 +72,25 @@ pub enum TrailError {
     },
 }
 
-/// Checks files in the order in which they are given; a folder stands for the trail in it.
+/// Whether a chain may begin somewhere in its middle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FirstLines {
+    /// Every line from the first on has to be there.
+    Required,
+    /// Files before the first one were removed on purpose; what it says of them is taken on trust.
+    Removed,
+}
+
+/// Checks files in the order in which they are given. A folder stands for the trail in it, and the current file of a trail, given
+/// alone, for all of its files.
 ///
 /// # Errors
 /// Names the first file and line at which the chain is broken.
-pub fn verify_trail(paths: &[PathBuf]) -> Result<TrailSummary, TrailError> {
+pub fn verify_trail(paths: &[PathBuf], first_lines: FirstLines) -> Result<TrailSummary, TrailError> {
     let mut tries = 1;
     loop {
         let files = expanded(paths)?;
-        let verified = verify_files(&files);
+        let verified = verify_files(&files).and_then(|found| from_the_beginning(found, &files, first_lines));
         // A file that was put aside between the look at the folder and the look at the file is missed, and no gap.
         if verified.is_ok() || tries == TRIES || expanded(paths)? == files {
             return verified;
@@ -97,7 +118,23 @@ fn verify_files(files: &[PathBuf]) -> Result<TrailSummary, TrailError> {
     Ok(TrailSummary { files: files.len(), lines: whole.unwrap_or_else(empty) })
 }
 
+fn from_the_beginning(found: TrailSummary, files: &[PathBuf], first_lines: FirstLines) -> Result<TrailSummary, TrailError> {
+    match (&found.lines.start, files.first()) {
+        (ChainStart::Continued { sequence, .. }, Some(file)) if first_lines == FirstLines::Required => {
+            Err(TrailError::NoBeginning { file: file.clone(), missing: *sequence })
+        }
+        _ => Ok(found),
+    }
+}
+
 fn expanded(paths: &[PathBuf]) -> Result<Vec<PathBuf>, TrailError> {
+    if let [file] = paths
+        && !file.is_dir()
+    {
+        // A file that cannot be read is told of when it is.
+        let before = Place::new(file).put_aside().unwrap_or_default();
+        return Ok(before.into_iter().chain([file.clone()]).collect());
+    }
     let mut files = Vec::new();
     for path in paths {
         if path.is_dir() { files.extend(trail_in(path)?) } else { files.push(path.clone()) }
@@ -152,7 +189,7 @@ mod tests {
     }
 
     fn verify_folder(folder: &tempfile::TempDir) -> Result<TrailSummary, TrailError> {
-        verify_trail(&[folder.path().to_owned()])
+        verify_trail(&[folder.path().to_owned()], FirstLines::Required)
     }
 
     #[test]
@@ -162,21 +199,39 @@ mod tests {
         let found = verify_folder(&folder).expect("intact");
         assert_eq!((found.files, found.lines.lines, &found.lines.start), (3, 6, &ChainStart::Beginning));
         assert!(found.to_string().starts_with("3 files, 6 lines, last sequence 6, "), "{found}");
-        assert_eq!(verify_trail(&paths), Ok(found.clone()));
+        assert_eq!(verify_trail(&paths, FirstLines::Required), Ok(found.clone()));
         // A crash left the new file beside its place.
         std::fs::rename(&paths[2], folder.path().join("audit.jsonl.new")).expect("renamed");
         assert_eq!(verify_folder(&folder), Ok(found));
     }
 
     #[test]
-    fn one_file_says_from_where_it_is_continued() {
-        let (_folder, paths) = trail(2);
-        let before = verify_trail(&paths[..1]).expect("intact");
-        let found = verify_trail(&paths[1..]).expect("intact");
-        let start = ChainStart::Continued { sequence: 2, digest: before.lines.last_digest.clone() };
-        assert_eq!((found.files, found.lines.lines, found.lines.last_sequence, &found.lines.start), (1, 2, 4, &start));
-        let words = format!("the chain is continued from line 2 with SHA-256 {}, in the file before", before.lines.last_digest);
-        assert!(found.to_string().ends_with(&words), "{found}");
+    fn the_current_file_alone_stands_for_all() {
+        let (_folder, paths) = trail(3);
+        let found = verify_trail(&paths[2..], FirstLines::Required).expect("intact");
+        assert_eq!((found.files, found.lines.lines, &found.lines.start), (3, 6, &ChainStart::Beginning));
+        // One that was put aside is what it is, and several are those that were named.
+        assert_eq!(verify_trail(&paths[..1], FirstLines::Required).expect("intact").files, 1);
+    }
+
+    #[test]
+    fn first_lines_that_are_not_there_are_missed_unless_it_is_said_that_they_were_removed() {
+        let (folder, paths) = trail(3);
+        let before = verify_trail(&paths[..1], FirstLines::Required).expect("intact");
+        std::fs::remove_file(&paths[0]).expect("removed");
+        for given in [vec![folder.path().to_owned()], paths[1..].to_vec(), paths[2..].to_vec(), paths[1..2].to_vec()] {
+            let error = verify_trail(&given, FirstLines::Required).expect_err("no beginning").to_string();
+            assert!(error.contains("does not begin with the first line of the trail, but after line 2."), "{error}");
+            let found = verify_trail(&given, FirstLines::Removed).expect("continued");
+            let words =
+                format!("the chain is continued from line 2 with SHA-256 {}, in the file before", before.lines.last_digest);
+            assert!(found.to_string().ends_with(&words), "{found}");
+        }
+        let cut: String =
+            std::fs::read_to_string(&paths[1]).expect("text").lines().skip(1).map(|line| format!("{line}\n")).collect();
+        std::fs::write(&paths[1], cut).expect("written");
+        let error = verify_trail(&paths[1..2], FirstLines::Required).expect_err("cut off").to_string();
+        assert!(error.contains("but after line 3."), "{error}");
     }
 
     #[test]
@@ -219,6 +274,6 @@ mod tests {
         }
         let error = verify_folder(&folder).expect_err("two").to_string();
         assert!(error.contains("more than one trail") && error.contains("other.jsonl"), "{error}");
-        assert!(verify_trail(&[folder.path().join("audit.jsonl")]).is_ok());
+        assert!(verify_trail(&[folder.path().join("audit.jsonl")], FirstLines::Required).is_ok());
     }
 }

@@ -109,9 +109,12 @@ pub struct Scopes(pub Vec<Scope>);
 pub enum AuditCommand {
     /// Check that no line of an audit trail was changed, removed or put in
     Verify {
-        /// A file, several in their order, or the folder in which they are
+        /// The current file, which stands for all of its trail; or files in their order; or the folder in which they are
         #[arg(value_name = "FILE", required = true)]
         files: Vec<PathBuf>,
+        /// Older files were removed on purpose: take what the first one says of them on trust
+        #[arg(long)]
+        continued: bool,
     },
 }
 
@@ -191,7 +194,7 @@ mod tests {
         assert!(matches!(parse("openapi"), Ok(Command::Openapi)));
         assert!(matches!(parse("check-config --config a.toml"), Ok(Command::CheckConfig(args)) if args.files.len() == 1));
         assert!(
-            matches!(parse("audit verify x y"), Ok(Command::Audit(AuditCommand::Verify { files })) if files == ["x", "y"].map(PathBuf::from))
+            matches!(parse("audit verify x y"), Ok(Command::Audit(AuditCommand::Verify { files, continued: false })) if files == ["x", "y"].map(PathBuf::from))
         );
         assert!(parse("audit verify").is_err());
         assert!(matches!(parse("healthcheck"), Ok(Command::Healthcheck(HealthcheckArgs { url: None }))));

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::args::{DevArgs, SandboxArgs};
+use crate::audit::FirstLines;
 use crate::config::{Config, StorageUrl};
 
 /// What the commands ask of the rest of the crate. Errors end in exit code 70, unless they are mistakes of the configuration;
@@ -13,7 +14,7 @@ pub(super) trait Commands {
     fn sandbox(&self, args: SandboxArgs) -> anyhow::Result<()>;
     fn openapi(&self) -> anyhow::Result<String>;
     /// What was found, for a person; an error when the chain is broken.
-    fn verify_audit(&self, files: &[PathBuf]) -> anyhow::Result<String>;
+    fn verify_audit(&self, files: &[PathBuf], first_lines: FirstLines) -> anyhow::Result<String>;
     /// Copies the configured database.
     fn backup(&self, config: Config, file: &Path) -> anyhow::Result<String>;
     /// What a copy holds, for a person; an error when it is damaged.
@@ -40,8 +41,8 @@ impl Commands for Joined {
         Ok(crate::http::openapi_json())
     }
 
-    fn verify_audit(&self, files: &[PathBuf]) -> anyhow::Result<String> {
-        Ok(crate::audit::verify_trail(files)?.to_string())
+    fn verify_audit(&self, files: &[PathBuf], first_lines: FirstLines) -> anyhow::Result<String> {
+        Ok(crate::audit::verify_trail(files, first_lines)?.to_string())
     }
 
     fn backup(&self, config: Config, file: &Path) -> anyhow::Result<String> {

@@ -10,6 +10,7 @@ use super::exit::{Failure, USAGE};
 use super::healthcheck;
 use super::joined::Commands;
 use super::token::{TokenError, TokenRequest, issue};
+use crate::audit::FirstLines;
 use crate::config::{Config, ConfigMistake, ConfigMistakes, Mode, Source, key_of, load};
 use crate::domain::ports::{Clock, IdSource};
 use crate::ticker::{SystemClock, SystemIds};
@@ -58,8 +59,9 @@ fn perform(
             let config = configuration(&args, environment)?;
             print(out, &format!("configuration is valid\n{}", config.summary()))
         }
-        Command::Audit(AuditCommand::Verify { files }) => {
-            let found = commands.verify_audit(&files).map_err(|error| Failure::CheckFailed(format!("{error:#}")))?;
+        Command::Audit(AuditCommand::Verify { files, continued }) => {
+            let first_lines = if continued { FirstLines::Removed } else { FirstLines::Required };
+            let found = commands.verify_audit(&files, first_lines).map_err(|error| Failure::CheckFailed(format!("{error:#}")))?;
             print(out, &found)
         }
         Command::Backup(args) => {

@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::args::{DevArgs, SandboxArgs};
 use super::joined::Commands;
 use super::run::run;
+use crate::audit::FirstLines;
 use crate::config::Config;
 
 const SECRET: (&str, &str) = ("THEMIS_MAINTENANCE__AUTH__HS256_SECRET", "a-secret-of-thirty-two-bytes-ok!");
@@ -54,7 +55,7 @@ impl Commands for Fake {
         self.answer(format!("check {}", file.display())).map(|()| "sound".into())
     }
 
-    fn verify_audit(&self, files: &[PathBuf]) -> anyhow::Result<String> {
+    fn verify_audit(&self, files: &[PathBuf], _first_lines: FirstLines) -> anyhow::Result<String> {
         let files: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
         self.answer(format!("verify {}", files.join(" "))).map(|()| "3 lines".into())
     }

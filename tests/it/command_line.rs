@@ -230,7 +230,8 @@ async fn a_service_that_knows_only_its_secret_works_and_ends_in_order() {
     })
     .await;
     let (code, out, err) = run(&mut program(service.folder.path(), &["audit", "verify", "data/audit.jsonl"]));
-    assert!(code == 0 && out.starts_with("1 lines"), "{out} {err}");
+    // The read without a token and the creation.
+    assert!(code == 0 && out.starts_with("2 lines"), "{out} {err}");
     service.signal("-TERM");
     let (code, log, _folder) = service.ended().await;
     assert_eq!(code, Some(0), "{log}");
@@ -299,8 +300,10 @@ fn audit_verify_tells_a_good_file_from_a_tampered_one() {
     assert!(code == 1 && out.is_empty() && err.contains("line 2"), "{err}");
     let (code, _, err) = verify(good.trim_end());
     assert!(code == 1 && err.contains("line 2"), "{err}");
-    // What a file continues is said; whether that is there is seen with all files.
-    let (code, out, _) = verify(good.split_once('\n').unwrap().1);
+    // Without its first lines it is not whole, unless somebody says that they were removed on purpose.
+    let (code, _, err) = verify(good.split_once('\n').unwrap().1);
+    assert!(code == 1 && err.contains("but after line 1."), "{err}");
+    let (code, out, _) = run(&mut program(folder.path(), &["audit", "verify", "--continued", "audit.jsonl"]));
     assert!(code == 0 && out.contains(&format!("continued from line 1 with SHA-256 {digest}")), "{out}");
     assert_eq!(verify("").0, 0);
     let (code, _, err) = run(&mut program(folder.path(), &["audit", "verify", "none.jsonl"]));
@@ -311,7 +314,7 @@ fn audit_verify_tells_a_good_file_from_a_tampered_one() {
     let aside = "audit-20260101T000000.000Z-000000000001.jsonl";
     std::fs::write(folder.path().join(aside), &first_line).unwrap();
     std::fs::write(&file, &second_line).unwrap();
-    for arguments in [vec!["."], vec![aside, "audit.jsonl"]] {
+    for arguments in [vec!["."], vec![aside, "audit.jsonl"], vec!["audit.jsonl"]] {
         let (code, out, err) = run(&mut program(folder.path(), &[vec!["audit", "verify"], arguments].concat()));
         assert!(code == 0 && out.starts_with("2 files, 2 lines, last sequence 2,"), "{out} {err}");
     }
