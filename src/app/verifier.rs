@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::AppError;
 use crate::config::{AuthConfig, DEFAULT_ISSUER, IssuerConfig, KeySetLocation};
 use crate::domain::ports::Clock;
+use crate::executor::checked_resolver;
 use crate::http::{KeyMetrics, KeyRing, KeyRingSettings, TokenVerifier, VerificationKey, VerifierSettings, key_set_source};
 use crate::telemetry::Metrics;
 
@@ -75,7 +76,7 @@ impl Rings<'_> {
         algorithms: &[String],
     ) -> Result<Option<Arc<KeyRing>>, AppError> {
         let Some(location) = location else { return Ok(None) };
-        let source = key_set_source(location.clone());
+        let source = key_set_source(location.clone(), checked_resolver());
         let source = source.map_err(|error| AppError::configuration(format!("auth: the key set of issuer {issuer}"), error))?;
         Ok(Some(KeyRing::new(KeyRingSettings {
             issuer: issuer.to_owned(),

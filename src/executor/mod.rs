@@ -48,3 +48,4 @@ pub use client::{DEFAULT_CONNECT_TIMEOUT, DEFAULT_REQUESTS_PER_MINUTE, ExecutorE
 pub use http_executor::HttpExecutor;
 pub use metrics::{NoRequestMetrics, RequestMetrics};
 pub use probe::{HttpProbe, ThemisDbProbe};
+pub use resolver::checked_resolver;

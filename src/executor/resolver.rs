@@ -27,7 +27,7 @@ impl Addresses {
         Self { rule, key: Some(format!("targets.{name}.allow_addresses")), lookup }
     }
 
-    /// Those of a URL that is only probed.
+    /// Those of a URL that has no exceptions from the rule.
     pub(super) fn of_probe(lookup: Arc<dyn Resolve>) -> Self {
         Self { rule: AddressRule::default(), key: None, lookup }
     }
@@ -49,7 +49,7 @@ impl Addresses {
 
 /// Why no address of a host may be connected to. Names none of them: whoever reads a job need not learn how names are resolved here.
 #[derive(Debug, thiserror::Error)]
-#[error("{what} {class}{}", .key.as_ref().map_or(", which no probe may ask".to_owned(), |key| format!(", and {key} does not list it")))]
+#[error("{what} {class}{}", .key.as_ref().map_or(", which is never asked".to_owned(), |key| format!(", and {key} does not list it")))]
 pub(super) struct RefusedAddresses {
     what: &'static str,
     class: AddressClass,
@@ -107,6 +107,11 @@ impl Resolve for CheckedResolver {
 
 fn ready(address: IpAddr) -> Resolving {
     Box::pin(async move { Ok(Box::new(std::iter::once(SocketAddr::new(address, 0))) as Addrs) })
+}
+
+/// Resolves names for a client of somebody else's, without exceptions from the rule: that of an issuer's keys.
+pub fn checked_resolver() -> Arc<dyn Resolve> {
+    Arc::new(CheckedResolver { found_by: None, addresses: Addresses::of_probe(Arc::new(SystemLookup)) })
 }
 
 /// Asks the system.

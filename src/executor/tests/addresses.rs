@@ -151,7 +151,7 @@ fn an_address_in_a_url_is_refused_before_any_call() {
         let probe = words(ThemisDbProbe::new(settings(url)).err());
         assert!(probe.starts_with("probe of target 'default': the address in the URL may not be called"), "{probe}");
         let probe = words(HttpProbe::new(Url::parse(url).expect("a URL")).err());
-        assert!(probe.ends_with(", which no probe may ask"), "{probe}");
+        assert!(probe.ends_with(", which is never asked"), "{probe}");
     }
     let rule = AddressRule::with_exceptions(vec![parse_exception("169.254.0.0/16").expect("a network")]);
     let excepted = TargetSettings { addresses: rule, ..settings("http://169.254.169.254") };

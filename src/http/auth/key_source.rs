@@ -1,21 +1,24 @@
 //! Where a key set comes from: a URL, an issuer's description of itself, or a file.
 //!
 //! What is fetched decides who may come in. So only the configured places are asked: no redirect is followed, no proxy is used, and
-//! an issuer that is reached over TLS can name only places that are.
+//! an issuer that is reached over TLS can name only places that are, and none that only this machine can reach.
 
 use std::error::Error;
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use reqwest::dns::Resolve;
 use reqwest::{Client, StatusCode};
 use serde_json::Value;
 use tokio::io::AsyncReadExt;
-use url::Url;
+use url::{Host, Url};
 
 use crate::config::{KeySetLocation, MAX_KEY_SET_BYTES, is_plain_loopback, is_secure};
+use crate::domain::addresses::{AddressClass, AddressRule};
 
 /// How long a connection to an issuer may take to stand, TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -45,6 +48,14 @@ pub enum FetchError {
         place: Url,
         /// The innermost cause.
         cause: String,
+    },
+    /// An address that is never connected to.
+    #[error("{place} is {class}, which is never asked")]
+    Refused {
+        /// Who would have been asked.
+        place: Url,
+        /// What it is.
+        class: AddressClass,
     },
     /// Another answer than 200, redirects included.
     #[error("{place} answered {status}; only 200 will do, and redirects are not followed")]
@@ -78,16 +89,16 @@ pub enum FetchError {
     },
 }
 
-/// The source at a place in the configuration. Nothing is fetched yet.
+/// The source at a place in the configuration; `resolver` finds the addresses of its host. Nothing is fetched yet.
 ///
 /// # Errors
 /// When no client can be made.
-pub fn key_set_source(location: KeySetLocation) -> Result<Arc<dyn KeySetSource>, FetchError> {
+pub fn key_set_source(location: KeySetLocation, resolver: Arc<dyn Resolve>) -> Result<Arc<dyn KeySetSource>, FetchError> {
     Ok(match location {
         KeySetLocation::File(path) => Arc::new(FileSource(path)),
-        KeySetLocation::Url(url) => Arc::new(UrlSource { client: client(&url)?, url }),
+        KeySetLocation::Url(url) => Arc::new(UrlSource { client: client(&url, resolver)?, url }),
         KeySetLocation::Discovery { document, issuer } => {
-            Arc::new(DiscoverySource { client: client(&document)?, document, issuer })
+            Arc::new(DiscoverySource { client: client(&document, resolver)?, document, issuer })
         }
     })
 }
@@ -157,12 +168,13 @@ fn jwks_uri(description: &[u8], issuer: &str, place: &Url) -> Result<Url, &'stat
     Ok(url)
 }
 
-fn client(place: &Url) -> Result<Client, FetchError> {
+fn client(place: &Url, resolver: Arc<dyn Resolve>) -> Result<Client, FetchError> {
     let builder = Client::builder()
         .user_agent(concat!("themis-maintenance/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .no_proxy()
+        .dns_resolver(resolver)
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(REQUEST_TIMEOUT)
         // Minutes pass from one refresh to the next; no server keeps a connection for so long.
@@ -177,6 +189,10 @@ fn client(place: &Url) -> Result<Client, FetchError> {
 }
 
 async fn get(client: &Client, place: &Url) -> Result<Vec<u8>, FetchError> {
+    // An address that stands in the URL is not resolved, so nobody else looks at it.
+    if let Some(class) = refused_address(place) {
+        return Err(FetchError::Refused { place: place.clone(), class });
+    }
     let no_answer = |error: reqwest::Error| FetchError::NoAnswer { place: place.clone(), cause: root_cause(&error) };
     let mut response = client.get(place.clone()).header("accept", "application/json").send().await.map_err(no_answer)?;
     if response.status() != StatusCode::OK {
@@ -191,6 +207,15 @@ async fn get(client: &Client, place: &Url) -> Result<Vec<u8>, FetchError> {
         document.extend_from_slice(&piece);
     }
     Ok(document)
+}
+
+fn refused_address(place: &Url) -> Option<AddressClass> {
+    let address: IpAddr = match place.host()? {
+        Host::Domain(_) => return None,
+        Host::Ipv4(address) => address.into(),
+        Host::Ipv6(address) => address.into(),
+    };
+    AddressRule::default().check(address).err()
 }
 
 /// The innermost cause, which is the one that says something ("Connection refused").

@@ -1,8 +1,10 @@
 //! Places from which keys are fetched: whom the service believes, and how long it listens.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -24,8 +26,17 @@ where
     (port, AbortOnDropHandle::new(tokio::spawn(serve)))
 }
 
+/// Every name is this host.
+struct Loopback;
+
+impl Resolve for Loopback {
+    fn resolve(&self, _name: Name) -> Resolving {
+        Box::pin(async { Ok(Box::new(std::iter::once(SocketAddr::from(([127, 0, 0, 1], 0)))) as Addrs) })
+    }
+}
+
 async fn fetch(url: &str) -> Result<Vec<u8>, FetchError> {
-    let source = key_set_source(KeySetLocation::Url(Url::parse(url).expect("a URL")));
+    let source = key_set_source(KeySetLocation::Url(Url::parse(url).expect("a URL")), Arc::new(Loopback));
     source.expect("a client").fetch().await
 }
 
@@ -51,7 +62,8 @@ async fn an_issuer_that_no_ca_vouches_for_is_not_believed() {
         }
     })
     .await;
-    match key_set_source(KeySetLocation::Url(Url::parse(&format!("https://localhost:{port}/keys")).expect("a URL"))) {
+    let place = Url::parse(&format!("https://localhost:{port}/keys")).expect("a URL");
+    match key_set_source(KeySetLocation::Url(place), Arc::new(Loopback)) {
         Ok(source) => {
             let error = source.fetch().await.expect_err("nobody vouches for it").to_string();
             assert!(error.contains("does not answer") && error.to_lowercase().contains("certificate"), "{error}");
@@ -106,11 +118,24 @@ async fn a_server_that_says_nothing_is_not_listened_to_for_ever() {
 async fn a_file_is_read_within_bounds() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("keys.json");
-    let source = key_set_source(KeySetLocation::File(path.clone())).expect("a file needs no client");
+    let source = key_set_source(KeySetLocation::File(path.clone()), Arc::new(Loopback)).expect("a file needs no client");
     let missing = source.fetch().await.expect_err("no file").to_string();
     assert!(missing.contains("keys.json cannot be read: "), "{missing}");
     std::fs::write(&path, "{}").expect("a file");
     assert_eq!(source.fetch().await.expect("a file"), b"{}");
     std::fs::write(&path, vec![b' '; MAX_KEY_SET_BYTES + 1]).expect("a file");
     assert!(matches!(source.fetch().await, Err(FetchError::TooLong { .. })));
+}
+
+#[tokio::test]
+async fn what_only_this_machine_can_reach_is_not_asked() {
+    for url in ["https://169.254.169.254/keys", "https://[fe80::1]/keys", "https://[::ffff:169.254.169.254]/keys"] {
+        match key_set_source(KeySetLocation::Url(Url::parse(url).expect("a URL")), Arc::new(Loopback)) {
+            Ok(source) => {
+                let error = source.fetch().await.expect_err("refused").to_string();
+                assert!(error.ends_with("which is never asked"), "{error}");
+            }
+            Err(error) => assert!(matches!(error, FetchError::Client(_)), "{error}"),
+        }
+    }
 }
