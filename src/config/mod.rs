@@ -16,14 +16,19 @@
 
 mod auth;
 mod catalog;
+mod connections;
+mod cors;
 mod environment;
 mod groups;
 mod layer;
+mod listener_tls;
 mod load;
 mod mistake;
 mod orchestrator;
+mod pem;
 mod preflight;
 mod profiles;
+mod rate_limits;
 mod recipe;
 mod recipe_calls;
 mod recipe_places;
@@ -42,12 +47,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub use auth::{AuthConfig, MIN_SECRET_BYTES};
+pub use connections::ConnectionLimits;
 pub use environment::ENVIRONMENT_PREFIX;
 pub(crate) use environment::key_of;
+pub use listener_tls::{ClientAuth, FileMistake, ListenerCertificates, ListenerTls, TlsVersion};
 pub use load::load;
 pub use mistake::{ConfigMistake, ConfigMistakes, Source};
 pub use orchestrator::{OrchestratorConfig, ProbeConfig, ProbeKind};
 pub use preflight::{Expected, MetricRule, PreflightCheck};
+pub use rate_limits::{RateLimit, RateLimitConfig};
 pub use server::{AuditConfig, LogFormat, MetricsConfig, ServerConfig, StorageConfig, StorageUrl, TelemetryConfig};
 pub use targets::TargetConfig;
 pub use tls::TlsConfig;

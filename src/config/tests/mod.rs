@@ -3,6 +3,7 @@
 mod auth;
 mod defaults;
 mod layers;
+mod listener;
 mod preflight;
 mod recipe_places;
 mod recipes;
