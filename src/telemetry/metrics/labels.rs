@@ -19,4 +19,6 @@ pub struct LabelSets {
     pub modules: Vec<String>,
     /// Method, route template and status of the answers that the service can give.
     pub http_routes: Vec<(String, String, u16)>,
+    /// Names of the listeners.
+    pub listeners: Vec<&'static str>,
 }
