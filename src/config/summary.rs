@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Config, ProbeKind, TargetConfig, TlsConfig};
+use super::{ClientAuth, Config, ListenerTls, ProbeKind, TargetConfig, TlsConfig};
 use crate::domain::catalog::BreakerRule;
 use crate::domain::task::TaskType;
 
@@ -20,7 +20,10 @@ impl Config {
 impl fmt::Display for Summary<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let config = self.0;
-        writeln!(formatter, "listen    {}", config.server.listen)?;
+        writeln!(formatter, "listen    {}{}", config.server.listen, listener_security(config.server.tls.as_ref()))?;
+        if let Some(address) = config.metrics.listen {
+            writeln!(formatter, "metrics   {address}{}", listener_security(config.metrics.tls.as_ref()))?;
+        }
         writeln!(formatter, "tokens    {}", or_none(&config.auth.algorithms))?;
         writeln!(formatter, "storage   {}", config.storage.url)?;
         let audit = config.audit.file.as_ref().map_or("none".to_owned(), |path| path.display().to_string());
@@ -46,6 +49,15 @@ impl fmt::Display for Summary<'_> {
             writeln!(formatter, "probe     {name} of {what} every {}", humantime::format_duration(probe.interval))?;
         }
         write!(formatter, "bundles   {}", or_none(&config.orchestrator.bundles))
+    }
+}
+
+fn listener_security(tls: Option<&ListenerTls>) -> &'static str {
+    match tls.map(|tls| tls.client_auth) {
+        None => ", plain HTTP",
+        Some(ClientAuth::None) => ", TLS",
+        Some(ClientAuth::Optional) => ", TLS, client certificates optional",
+        Some(ClientAuth::Required) => ", TLS, client certificates required",
     }
 }
 

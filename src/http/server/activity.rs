@@ -55,22 +55,23 @@ impl Activity {
     /// Returns once the connection has to end. A request may take `request_timeout`, and a peer may be slow to take the answer;
     /// beyond that nothing can be expected of either.
     pub async fn expiry(&self, limits: &ConnectionLimits, request_timeout: Duration) -> Expiry {
-        tokio::time::sleep(limits.header_timeout).await;
-        if self.begun() == 0 {
-            return Expiry::Silent;
-        }
         let stuck_after = request_timeout + limits.write_timeout;
-        let look_every = limits.idle_timeout.min(stuck_after) / LOOKS;
         let (mut seen, mut unchanged) = (self.seen(), Duration::ZERO);
         loop {
-            tokio::time::sleep(look_every).await;
+            let is_silent = self.begun() == 0;
+            let limit = if is_silent { limits.header_timeout } else { limits.idle_timeout.min(stuck_after) };
+            let look_after = limit / LOOKS;
+            tokio::time::sleep(look_after).await;
             let now = self.seen();
             if now != seen {
                 (seen, unchanged) = (now, Duration::ZERO);
                 continue;
             }
-            unchanged += look_every;
-            if self.is_idle() && unchanged >= limits.idle_timeout {
+            unchanged += look_after;
+            if is_silent && unchanged >= limits.header_timeout {
+                return Expiry::Silent;
+            }
+            if !is_silent && self.is_idle() && unchanged >= limits.idle_timeout {
                 return Expiry::Idle;
             }
             if !self.is_idle() && unchanged >= stuck_after {
@@ -149,7 +150,7 @@ mod tests {
     async fn a_connection_is_idle_from_its_last_request_on() {
         let activity = Arc::new(Activity::default());
         drop(activity.begin());
-        assert_eq!(expired(&activity).await, (Expiry::Idle, 70));
+        assert_eq!(expired(&activity).await, (Expiry::Idle, 60));
         let busy = async {
             for _ in 0..10 {
                 tokio::time::sleep(50 * SECOND).await;

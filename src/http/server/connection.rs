@@ -33,6 +33,10 @@ const MAX_STREAMS: u32 = 100;
 const MAX_PENDING_RESETS: usize = 20;
 /// Streams that we had to reset because of what the client sent; beyond that the connection ends.
 const MAX_ERROR_RESETS: usize = 128;
+/// Bytes of bodies that a peer may send on one stream, and on one connection, before we have read them. Bodies here are small, and what
+/// is promised has to be held for every connection.
+const STREAM_WINDOW: u32 = 64 * 1024;
+const CONNECTION_WINDOW: u32 = 512 * 1024;
 /// An HTTP/2 peer that is silent for so long is asked whether it is there,
 const PING_EVERY: Duration = Duration::from_secs(20);
 /// and has so long to answer.
@@ -54,6 +58,8 @@ pub(super) fn protocol(limits: &ConnectionLimits, tasks: StreamTasks) -> Builder
         .max_concurrent_streams(MAX_STREAMS)
         .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
         .max_local_error_reset_streams(MAX_ERROR_RESETS)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
         .max_header_list_size(u32::try_from(limits.max_header_bytes).unwrap_or(u32::MAX))
         .keep_alive_interval(PING_EVERY)
         .keep_alive_timeout(PING_TIMEOUT);

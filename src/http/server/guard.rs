@@ -20,6 +20,11 @@ use super::refusal::{self, Refusals};
 /// What an HTTP/2 connection begins with (RFC 9113, section 3.4), as far as it takes to tell it from a request.
 const HTTP2_PREFACE: &[u8] = b"PRI *";
 
+/// How long, and how much, we go on reading after a refused head before the connection is closed: a peer that is still writing it
+/// would otherwise see its connection reset, and never the answer.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 16 * 1024 * 1024;
+
 pub(super) struct Guard<S> {
     stream: S,
     activity: Arc<Activity>,
@@ -35,6 +40,10 @@ pub(super) struct Guard<S> {
     write_wait: Option<Pin<Box<Sleep>>>,
     /// Our own answer in place of hyper's, as far as it is not written.
     refusal: Bytes,
+    /// After a refusal: how many bytes were read and thrown away, and until when that goes on.
+    linger: Option<(usize, Pin<Box<Sleep>>)>,
+    /// Nothing more is written.
+    closed: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -63,6 +72,8 @@ impl<S> Guard<S> {
             head_wait: None,
             write_wait: None,
             refusal: Bytes::new(),
+            linger: None,
+            closed: false,
         }
     }
 
@@ -114,6 +125,7 @@ impl<S> Guard<S> {
         }
         let Some(status) = refusal::bare_status(bytes) else { return false };
         self.refusal = self.refusals.answer(status);
+        self.linger = Some((0, Box::pin(tokio::time::sleep(LINGER))));
         true
     }
 }
@@ -152,7 +164,24 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Guard<S> {
+impl<S: AsyncRead + Unpin> Guard<S> {
+    /// Reads what a refused peer still writes, until it ends or there is no more patience.
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some((thrown_away, limit)) = &mut self.linger else { return Poll::Ready(()) };
+        let mut memory = [0; 4096];
+        while *thrown_away < LINGER_BYTES {
+            let mut buffer = ReadBuf::new(&mut memory);
+            match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => *thrown_away += buffer.filled().len(),
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => return limit.as_mut().poll(cx),
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         std::task::ready!(self.poll_refusal(cx))?;
         if self.replaces(bytes) {
@@ -190,7 +219,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guard<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         std::task::ready!(self.poll_refusal(cx))?;
-        let closed = Pin::new(&mut self.stream).poll_shutdown(cx);
-        self.poll_taken(cx, closed)
+        if !self.closed {
+            let closed = Pin::new(&mut self.stream).poll_shutdown(cx);
+            std::task::ready!(self.poll_taken(cx, closed))?;
+            self.closed = true;
+        }
+        self.poll_linger(cx).map(Ok)
     }
 }

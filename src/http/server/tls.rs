@@ -133,3 +133,71 @@ fn note_expiry(listener: &'static str, expiry: Option<i64>, metrics: &dyn HttpMe
     #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit a double exactly for millions of years")]
     metrics.certificate_expiry(listener, seconds as f64);
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use parking_lot::Mutex;
+
+    use super::*;
+    use crate::config::{Mode, load};
+
+    #[derive(Default)]
+    struct Expiries(Mutex<Vec<f64>>);
+
+    impl HttpMetrics for Expiries {
+        fn http_request(&self, _: &str, _: &str, _: u16, _: f64) {}
+        fn rate_limited(&self, _: &'static str) {}
+        fn connections(&self, _: &'static str, _: usize) {}
+        fn connections_full(&self, _: &'static str) {}
+        fn certificate_expiry(&self, listener: &'static str, seconds: f64) {
+            assert_eq!(listener, "test");
+            self.0.lock().push(seconds);
+        }
+        fn render(&self) -> String {
+            String::new()
+        }
+    }
+
+    fn write(folder: &Path, until_year: i32) {
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).expect("parameters");
+        params.not_after = rcgen::date_time_ymd(until_year, 1, 1);
+        let certificate = params.self_signed(&key).expect("a certificate");
+        std::fs::write(folder.join("c.pem"), certificate.pem()).expect("a written file");
+        std::fs::write(folder.join("k.pem"), key.serialize_pem()).expect("a written file");
+    }
+
+    #[test]
+    fn a_good_pair_is_taken_over_with_its_expiry_and_a_broken_one_is_not() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path();
+        write(path, 2030);
+        let toml = format!("server.tls = {{ cert_file = '{0}/c.pem', key_file = '{0}/k.pem' }}", path.display());
+        std::fs::write(path.join("c.toml"), toml).expect("a written file");
+        let config = load(&[path.join("c.toml")], [], Mode::Files).expect("a configuration");
+        let metrics = Arc::new(Expiries::default());
+        let metrics_port: Arc<dyn HttpMetrics> = metrics.clone();
+        let files = TlsFiles::open("test", config.server.tls.expect("TLS"), metrics_port).expect("good files");
+        let served = || Arc::as_ptr(files.current.read().config());
+        let first = served();
+
+        files.refresh();
+        assert_eq!(served(), first, "nothing has changed");
+        let good = std::fs::read(path.join("c.pem")).expect("a file");
+        std::fs::write(path.join("c.pem"), "half of a certif").expect("a written file");
+        files.refresh();
+        files.refresh();
+        assert_eq!((served(), metrics.0.lock().len()), (first, 1), "the last good one stays");
+        std::fs::remove_file(path.join("c.pem")).expect("a removed file");
+        files.refresh();
+        assert_eq!(served(), first);
+        std::fs::write(path.join("c.pem"), good).expect("a written file");
+        files.refresh();
+        write(path, 2031);
+        files.refresh();
+        assert_ne!(served(), first);
+        assert_eq!(*metrics.0.lock(), [1_893_456_000.0, 1_893_456_000.0, 1_924_992_000.0]);
+    }
+}

@@ -156,3 +156,12 @@ async fn other_origins_are_let_in_only_where_they_are_configured_and_their_prefl
         (StatusCode::UNAUTHORIZED, "https://ops.example")
     );
 }
+
+#[tokio::test]
+async fn nobody_learns_the_version_without_a_token_but_from_the_document() {
+    let service = TestService::new();
+    for path in ["/livez", "/readyz", "/metrics", "/nothing", &schedules(), "/swagger-ui/"] {
+        let answer = service.send(empty(request("GET", path))).await;
+        assert!(!format!("{answer:?}").contains(env!("CARGO_PKG_VERSION")), "{path}");
+    }
+}

@@ -6,5 +6,6 @@ mod middleware;
 mod operations;
 mod reading;
 mod refusals;
+mod server;
 mod support;
 mod tokens;
