@@ -10,9 +10,10 @@ use crate::telemetry;
 ///
 /// # Errors
 /// When it cannot start, or the orchestrator ended by itself.
-pub async fn serve(config: Config) -> Result<(), AppError> {
+pub async fn serve(mut config: Config) -> Result<(), AppError> {
     init_logging(&config)?;
-    file_limit::raise();
+    let connections = &mut config.server.connections;
+    connections.max_connections = file_limit::affordable(connections.max_connections, file_limit::raise());
     warn_of_readable_tokens(&config);
     let signals = Signals::install()?;
     let listener = bind(config.server.listen, "server.listen").await?;
