@@ -87,7 +87,7 @@ pub async fn start(config: Config, adapters: Adapters, listener: TcpListener) ->
             max_schedule_series: config.metrics.max_schedule_series,
         }),
         rate_limits,
-        settings: HttpSettings {
+        settings: Arc::new(HttpSettings {
             max_body_bytes: config.server.max_body_bytes,
             request_timeout: config.server.request_timeout,
             body_timeout: config.server.connections.body_timeout,
@@ -97,7 +97,7 @@ pub async fn start(config: Config, adapters: Adapters, listener: TcpListener) ->
             rate_limits: config.server.rate_limits.clone(),
             metrics_token: config.metrics.token.clone(),
             serve_metrics: config.metrics.listen.is_none(),
-        },
+        }),
     };
     let stop_http = CancellationToken::new();
     let mut servers = Vec::new();

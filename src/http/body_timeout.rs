@@ -5,15 +5,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
-use axum::extract::{Request, State};
-use axum::http::header::CONNECTION;
-use axum::http::{HeaderValue, StatusCode, Version};
-use axum::middleware::Next;
-use axum::response::Response;
 use http_body::{Frame, SizeHint};
 use tokio::time::Sleep;
-
-use super::state::HttpState;
 
 /// No byte of a body came for too long.
 #[derive(Debug, thiserror::Error)]
@@ -34,20 +27,9 @@ impl BodyStalled {
     }
 }
 
-/// Layer: puts the timeout into the body. Whoever reads it makes the answer; here the connection is told to end, since what would
-/// come next on it is the rest of that body.
-pub(super) async fn stalled_bodies(State(state): State<HttpState>, request: Request, next: Next) -> Response {
-    if request.body().is_end_stream() {
-        return next.run(request).await;
-    }
-    // HTTP/2 has no such header, and closes the stream alone.
-    let has_connection_header = request.version() <= Version::HTTP_11;
-    let limit = state.settings.body_timeout;
-    let mut response = next.run(request.map(|body| Body::new(Watched { body, limit, wait: None }))).await;
-    if response.status() == StatusCode::REQUEST_TIMEOUT && has_connection_header {
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    }
-    response
+/// Puts the timeout into a body. Whoever reads it makes the answer out of [`BodyStalled`].
+pub(super) fn watched(body: Body, limit: Duration) -> Body {
+    if body.is_end_stream() { body } else { Body::new(Watched { body, limit, wait: None }) }
 }
 
 struct Watched {

@@ -1,9 +1,10 @@
 //! Headers that every answer has, so that a browser does with it nothing but show it.
 
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
+    X_FRAME_OPTIONS,
 };
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Version};
 
 use super::BASE_PATH;
 
@@ -26,12 +27,19 @@ pub(super) struct Kind {
     is_api: bool,
     is_viewer: bool,
     secure: bool,
+    /// HTTP/2 knows no `Connection`, and closes the stream alone.
+    has_connection: bool,
 }
 
 impl Kind {
-    /// The kind of a request: by its path, and whether it came over TLS.
-    pub fn new(path: &str, secure: bool) -> Self {
-        Self { is_api: path.starts_with(BASE_PATH), is_viewer: path.starts_with(VIEWER_PATH), secure }
+    /// The kind of a request: by its path, and how it came.
+    pub fn new(path: &str, version: Version, secure: bool) -> Self {
+        Self {
+            is_api: path.starts_with(BASE_PATH),
+            is_viewer: path.starts_with(VIEWER_PATH),
+            secure,
+            has_connection: version <= Version::HTTP_11,
+        }
     }
 }
 
@@ -44,6 +52,10 @@ pub(super) fn add(headers: &mut HeaderMap, status: StatusCode, kind: Kind) {
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
     if kind.is_api || status.is_client_error() || status.is_server_error() {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    if status == StatusCode::REQUEST_TIMEOUT && kind.has_connection {
+        // What would come next on it is the rest of that request.
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     if kind.secure {
         headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(TRANSPORT_SECURITY));

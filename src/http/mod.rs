@@ -2,8 +2,8 @@
 //!
 //! A handler extracts, calls one method of the orchestrator's handle or view, and converts; everything else happens around it.
 //! The layers, outermost first: `observe` (request id, log line, metrics, headers), `cors` (where configured), `rate_limits` (by
-//! address), `audited` (refused writes), `render` (every error becomes one RFC 9457 document), `limits` (panics, timeout, body size),
-//! `body_timeout`. Below all of them is `server`: connections, TLS, and what a connection may cost.
+//! address), `audited` (refused writes), `render` (every error becomes one RFC 9457 document), `limits` (panics, timeout, body size).
+//! Below all of them is `server`: connections, TLS, and what a connection may cost.
 //!
 //! Invariants:
 //! - Authorisation is the first extractor of every handler: 401 comes before 403, and 403 before anything that depends on the
@@ -67,7 +67,6 @@ pub fn metrics_router(state: HttpState) -> Router {
 fn layered(routes: Router<HttpState>, state: HttpState) -> Router {
     let cors = tower::util::option_layer(cors::layer(&state.settings.allowed_origins));
     routes
-        .layer(middleware::from_fn_with_state(state.clone(), body_timeout::stalled_bodies))
         .layer(DefaultBodyLimit::max(state.settings.max_body_bytes))
         .layer(middleware::from_fn_with_state(state.clone(), limits::timeout))
         .layer(CatchPanicLayer::custom(limits::panicked))

@@ -91,8 +91,8 @@ pub struct HttpState {
     pub metrics: Arc<dyn HttpMetrics>,
     /// What was used of the rate limits.
     pub rate_limits: Arc<RateLimits>,
-    /// Limits.
-    pub settings: HttpSettings,
+    /// Limits. Shared, because each layer takes a copy of the state for each request.
+    pub settings: Arc<HttpSettings>,
 }
 
 impl HttpState {

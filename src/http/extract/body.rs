@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use serde_json::Value;
 
 use super::strict_json;
-use crate::http::body_timeout::BodyStalled;
+use crate::http::body_timeout::{BodyStalled, watched};
 use crate::http::problem::{Problem, ProblemKind};
 use crate::http::state::HttpState;
 
@@ -61,6 +61,7 @@ async fn read(request: Request, state: &HttpState) -> Result<Bytes, Problem> {
     if announced.is_some_and(|length| usize::try_from(length).map_or(true, |length| length > limit)) {
         return Err(too_large());
     }
+    let request = request.map(|body| watched(body, state.settings.body_timeout));
     Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => too_large(),
         _ if BodyStalled::caused(&rejection) => {

@@ -1,7 +1,7 @@
 //! The answer to a head that cannot be read: too large, too long, or no HTTP. No layer ever sees such a request.
 
 use axum::body::Bytes;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Version};
 
 use crate::http::context::X_REQUEST_ID;
 use crate::http::dto::problem::ProblemDocument;
@@ -49,7 +49,7 @@ impl Refusals {
         let body = serde_json::to_vec(&document).expect("a document of texts and numbers can be written as JSON");
 
         let mut fields = HeaderMap::new();
-        headers::add(&mut fields, status, headers::Kind::new("/", self.secure));
+        headers::add(&mut fields, status, headers::Kind::new("/", Version::HTTP_11, self.secure));
         fields.insert("content-type", HeaderValue::from_static(PROBLEM_JSON));
         fields.insert("content-length", HeaderValue::from(body.len()));
         fields.insert("connection", HeaderValue::from_static("close"));

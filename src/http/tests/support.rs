@@ -166,7 +166,7 @@ impl TestService {
             ids: Arc::new(FixedIds),
             metrics: recorder.clone(),
             rate_limits: Arc::new(RateLimits::new(&settings.rate_limits)),
-            settings,
+            settings: Arc::new(settings),
         };
         Self { state, recorder, _mailbox: Box::new(mailbox) }
     }
