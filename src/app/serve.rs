@@ -31,6 +31,13 @@ fn warn_of_readable_tokens(config: &Config) {
             "server.tls is not set and the address is not loopback: tokens travel readable unless a proxy in front speaks TLS"
         );
     }
+    let metrics = &config.metrics;
+    if let Some(address) = metrics.listen.filter(|address| !address.ip().is_loopback())
+        && metrics.tls.is_none()
+        && metrics.token.is_some()
+    {
+        tracing::warn!(%address, "metrics.tls is not set and the address is not loopback: the scraper's token travels readable");
+    }
 }
 
 /// Runs until a signal comes; a second one ends the process at once.

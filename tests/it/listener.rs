@@ -222,6 +222,9 @@ async fn a_shutdown_ends_idle_connections_at_once() {
     }
     // And one that has not asked for anything, and one in the middle of a head.
     streams.push(connect(&app).await);
+    let mut amid = connect(&app).await;
+    send(&mut amid, "GET /livez HTTP/1.1\r\nHo").await;
+    streams.push(amid);
     // The deadline for requests that are under way is five seconds; nobody may need it.
     tokio::time::timeout(Duration::from_secs(4), app.stop()).await.expect("the end does not wait for idle connections");
     for stream in &mut streams {

@@ -1,13 +1,19 @@
 //! TLS on the service's own listeners.
 
+use std::io;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair};
 use reqwest::{Certificate, Client, Identity};
+use rustls::pki_types::ServerName;
+use rustls::version::{TLS12, TLS13};
+use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 use crate::support::{Answer, LIMIT, TestApp, until};
 
@@ -85,6 +91,41 @@ async fn the_api_is_served_over_tls_and_nothing_else_on_that_port() {
         assert_eq!(ended.status.code(), Some(code), "{arguments:?}: {}", String::from_utf8_lossy(&ended.stderr));
     }
     app.stop().await;
+}
+
+/// What comes of a handshake that offers these protocols in this version of TLS: the one that was chosen.
+async fn handshake(
+    app: &TestApp,
+    ca: &Authority,
+    offered: &[&[u8]],
+    version: &'static SupportedProtocolVersion,
+) -> io::Result<Vec<u8>> {
+    let mut roots = RootCertStore::empty();
+    roots.add(ca.0.der().clone()).expect("an authority");
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(&[version]).expect("a version");
+    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = offered.iter().map(|name| name.to_vec()).collect();
+    let stream = TcpStream::connect(app.running().address()).await.expect("a connection");
+    let name = ServerName::try_from("127.0.0.1").expect("a name");
+    let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
+    Ok(stream.get_ref().1.alpn_protocol().unwrap_or_default().to_vec())
+}
+
+#[tokio::test]
+async fn http_2_is_offered_first_and_old_versions_of_tls_are_refused_where_that_is_configured() {
+    let (authority, folder) = (Authority::new("ours"), tempfile::tempdir().expect("a folder"));
+    authority.write_pair(folder.path());
+    let both: [&[u8]; 2] = [b"http/1.1", b"h2"];
+    for (more, old_is_spoken) in [("", true), ("min_version = '1.3'", false)] {
+        let builder = TestApp::builder().with(&table("server", &folder, more)).client(authority.client(None));
+        let mut app = builder.start().await;
+        assert_eq!(handshake(&app, &authority, &both, &TLS13).await.expect("a handshake"), b"h2");
+        assert_eq!(handshake(&app, &authority, &both[..1], &TLS13).await.expect("a handshake"), b"http/1.1");
+        assert!(handshake(&app, &authority, &[b"spdy/3"], &TLS13).await.is_err());
+        assert_eq!(handshake(&app, &authority, &both, &TLS12).await.is_ok(), old_is_spoken);
+        app.stop().await;
+    }
 }
 
 #[tokio::test]

@@ -41,6 +41,9 @@ const CONNECTION_WINDOW: u32 = 512 * 1024;
 const PING_EVERY: Duration = Duration::from_secs(20);
 /// and has so long to answer.
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the peer of an idle connection may take to hear that the service ends: to finish the head that it is sending, or to take
+/// leave as HTTP/2 has it.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 /// As many headers are read without an allocation for each request.
 const HEADERS_AT_NO_COST: usize = 100;
 
@@ -89,7 +92,7 @@ where
 {
     let activity = Arc::new(Activity::default());
     let limits = &shared.limits;
-    let refusals = shared.refusals.of_connection(peer.secure);
+    let refusals = shared.refusals.of_connection(peer);
     let stream = Guard::new(stream, Arc::clone(&activity), refusals, limits.header_timeout, limits.write_timeout);
     let service = Requests { router: shared.router.clone(), activity: Arc::clone(&activity), peer };
     let mut connection = pin!(shared.protocol.serve_connection(TokioIo::new(stream), service));
@@ -100,10 +103,14 @@ where
         expiry = activity.expiry(limits, shared.request_timeout) => Some(expiry),
     };
     match expiry {
-        // The listener's end has a limit for all of them.
+        // A request that is under way is answered; the listener's end has a limit for all of them.
         None => {
             connection.as_mut().graceful_shutdown();
-            note(connection.await, shared, peer);
+            match tokio::time::timeout(LAST_WORDS, connection.as_mut()).await {
+                Ok(ended) => note(ended, shared, peer),
+                Err(_) if activity.is_idle() => {}
+                Err(_) => note(connection.await, shared, peer),
+            }
         }
         // Nothing is under way; but a peer has to be told, and may not listen.
         Some(Expiry::Idle) => {

@@ -1,8 +1,11 @@
 //! The answer to a head that cannot be read: too large, too long, or no HTTP. No layer ever sees such a request.
 
+use std::sync::Arc;
+
 use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Version};
 
+use crate::http::client_address::Peer;
 use crate::http::context::X_REQUEST_ID;
 use crate::http::dto::problem::ProblemDocument;
 use crate::http::headers;
@@ -17,18 +20,18 @@ const MAX_BARE_BYTES: usize = 256;
 /// Makes the answers. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Refusals {
-    state: std::sync::Arc<HttpState>,
-    secure: bool,
+    state: Arc<HttpState>,
+    peer: Option<Peer>,
 }
 
 impl Refusals {
     pub fn new(state: HttpState) -> Self {
-        Self { state: std::sync::Arc::new(state), secure: false }
+        Self { state: Arc::new(state), peer: None }
     }
 
     /// Those of a connection.
-    pub fn of_connection(&self, secure: bool) -> Self {
-        Self { state: std::sync::Arc::clone(&self.state), secure }
+    pub fn of_connection(&self, peer: Peer) -> Self {
+        Self { state: Arc::clone(&self.state), peer: Some(peer) }
     }
 
     /// The whole answer, as it goes over the wire; the connection ends after it. The request has its place in the metrics and in
@@ -44,12 +47,14 @@ impl Refusals {
         };
         // The method is not known, and no time was measured.
         state.metrics.http_request("OTHER", UNMATCHED, status.as_u16(), 0.0);
-        tracing::info!(%request_id, status = status.as_u16(), "a request whose head cannot be read was refused");
+        // What a proxy says of the client stands in the head.
+        let client = self.peer.map(|peer| tracing::field::display(peer.address.to_canonical()));
+        tracing::info!(request_id, client, status = status.as_u16(), "a request whose head cannot be read was refused");
         let document = ProblemDocument::new(&Problem::new(kind, detail), status, "/", Some(&request_id));
         let body = serde_json::to_vec(&document).expect("a document of texts and numbers can be written as JSON");
 
         let mut fields = HeaderMap::new();
-        headers::add(&mut fields, status, headers::Kind::new("/", Version::HTTP_11, self.secure));
+        headers::add(&mut fields, status, headers::Kind::new("/", Version::HTTP_11, self.peer.is_some_and(|peer| peer.secure)));
         fields.insert("content-type", HeaderValue::from_static(PROBLEM_JSON));
         fields.insert("content-length", HeaderValue::from(body.len()));
         fields.insert("connection", HeaderValue::from_static("close"));
