@@ -1,13 +1,13 @@
 //! The limit of open files. Every connection is one, and the usual soft limit, 1,024, is less than `server.max_connections`.
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
 /// Files that are not for connections: the store, the audit trail, the log, connections to targets.
 const RESERVED: u64 = 128;
 
 /// Raises this process's soft limit as far as it may: to the hard limit. Returns the limit that then holds, if there is one. Where the
 /// system refuses, the service runs all the same.
+#[cfg(unix)]
 pub(super) fn raise() -> Option<u64> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current == maximum {
         tracing::debug!(limit = current, "the limit of open files is as high as it may be");
@@ -23,6 +23,12 @@ pub(super) fn raise() -> Option<u64> {
             current
         }
     }
+}
+
+/// Elsewhere there is no such limit.
+#[cfg(not(unix))]
+pub(super) fn raise() -> Option<u64> {
+    None
 }
 
 /// As many of the configured connections as there are files for. A flood of connections must not take the last file from the store.
