@@ -43,10 +43,11 @@ pub async fn dev(args: DevArgs, environment: Vec<(String, String)>) -> anyhow::R
     let config = load(&[], dev_environment(&args, environment, &sandbox.base_url()), Mode::Dev)?;
     super::serve::init_logging(&config)?;
     let token = token(&config)?;
+    let scheme = if config.server.tls.is_some() { "https" } else { "http" };
     let listener = bind(config.server.listen, "--listen").await?;
     let running = start(config, Adapters::default(), listener).await?;
     let data = data_folder(&args).display().to_string();
-    greet(running.address(), &sandbox.base_url(), &data, &token).context("standard output")?;
+    greet(&format!("{scheme}://{}", running.address()), &sandbox.base_url(), &data, &token).context("standard output")?;
     let ended = until_signal(running, signals).await;
     stop_sandbox.cancel();
     sandbox_ended.await.context("the sandbox failed")?;
@@ -105,8 +106,7 @@ fn token(config: &Config) -> Result<String, AppError> {
 }
 
 /// Prints what a newcomer needs: to standard output, so that it can be told from the log.
-fn greet(address: SocketAddr, sandbox: &str, data: &str, token: &str) -> std::io::Result<()> {
-    let base = format!("http://{address}");
+fn greet(base: &str, sandbox: &str, data: &str, token: &str) -> std::io::Result<()> {
     let api = format!("{base}/api/v1/maintenance");
     let mut out = std::io::stdout().lock();
     writeln!(

@@ -12,6 +12,11 @@ use crate::orchestrator::{HealthRegistry, OrchestratorHandle};
 use crate::telemetry::{LabelSets, Metrics};
 use std::sync::Arc;
 
+/// The listener of the API, in labels and in the log.
+pub(super) const API_LISTENER: &str = "api";
+/// The listener that only serves `/metrics`.
+pub(super) const METRICS_LISTENER: &str = "metrics";
+
 /// All labels that can occur, so that every series is there from the first scrape.
 pub(super) fn label_sets(
     targets: Vec<String>,
@@ -30,6 +35,7 @@ pub(super) fn label_sets(
         key_sets,
         key_outcomes: KeyRing::OUTCOMES.to_vec(),
         http_routes,
+        listeners: vec![API_LISTENER, METRICS_LISTENER],
     }
 }
 
@@ -61,6 +67,22 @@ pub(super) struct AppMetrics {
 impl HttpMetrics for AppMetrics {
     fn http_request(&self, method: &str, route: &str, status: u16, seconds: f64) {
         self.metrics.http_request(method, route, status, seconds);
+    }
+
+    fn rate_limited(&self, limit: &'static str) {
+        self.metrics.http_rate_limited(limit);
+    }
+
+    fn connections(&self, listener: &'static str, open: usize) {
+        self.metrics.set_http_connections(listener, open);
+    }
+
+    fn connections_full(&self, listener: &'static str) {
+        self.metrics.http_connections_full(listener);
+    }
+
+    fn certificate_expiry(&self, listener: &'static str, seconds: f64) {
+        self.metrics.set_certificate_expiry(listener, seconds);
     }
 
     fn render(&self) -> String {

@@ -3,6 +3,7 @@
 //! It sees everything and decides nothing: a rule found here is in the wrong place.
 
 mod dev;
+mod file_limit;
 mod metrics;
 mod probes;
 mod running;

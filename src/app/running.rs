@@ -4,19 +4,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::AppError;
 use crate::domain::ports::{AuditSink, StoreError};
-use crate::http::TokenVerifier;
+use crate::http::{HttpServer, TokenVerifier};
 use crate::orchestrator::{HealthRegistry, OrchestratorHandle};
 use crate::ticker::Ticker;
 
-/// How long requests that are under way may take after everything else has ended.
-const HTTP_DRAIN: Duration = Duration::from_secs(5);
 /// How long the actor may take to record the end of what was still running.
 const STOP_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -42,12 +38,12 @@ pub struct Running {
 impl Running {
     /// Where the API listens.
     pub fn address(&self) -> SocketAddr {
-        self.servers[0].address
+        self.servers[0].address()
     }
 
     /// Where `/metrics` listens, when it has a listener of its own.
     pub fn metrics_address(&self) -> Option<SocketAddr> {
-        self.servers.get(1).map(|server| server.address)
+        self.servers.get(1).map(HttpServer::address)
     }
 
     /// The way to the orchestrator, for code in the same process.
@@ -104,27 +100,5 @@ impl Running {
             tracing::error!("the audit trail could not be written out");
         }
         tracing::info!("ended");
-    }
-}
-
-/// One listener and its server.
-pub(super) struct HttpServer {
-    address: SocketAddr,
-    task: JoinHandle<std::io::Result<()>>,
-}
-
-impl HttpServer {
-    pub fn start(listener: TcpListener, router: Router, stop: CancellationToken) -> Result<Self, AppError> {
-        let address = listener.local_addr().map_err(|error| AppError::internal("a listener has no address", error))?;
-        let service = router.into_make_service_with_connect_info::<SocketAddr>();
-        let server = axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned());
-        Ok(Self { address, task: tokio::spawn(server.into_future()) })
-    }
-
-    async fn ended(mut self) {
-        if tokio::time::timeout(HTTP_DRAIN, &mut self.task).await.is_err() {
-            tracing::warn!(address = %self.address, "requests were still under way: their connections are closed");
-            self.task.abort();
-        }
     }
 }

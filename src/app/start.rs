@@ -5,9 +5,9 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::metrics::{AppMetrics, TargetMetrics, label_sets, routes_of_the_document};
+use super::metrics::{API_LISTENER, AppMetrics, METRICS_LISTENER, TargetMetrics, label_sets, routes_of_the_document};
 use super::probes;
-use super::running::{HttpServer, Running};
+use super::running::Running;
 use super::verifier::{key_sets, token_verifier};
 use super::{Adapters, AppError};
 use crate::audit::{FileAudit, NoAudit, Rotation};
@@ -16,7 +16,9 @@ use crate::domain::health::OWN_MODULES;
 use crate::domain::ports::{AuditSink, Clock, Store, TaskExecutor};
 use crate::domain::time::to_delta;
 use crate::executor::{HttpExecutor, TargetSettings};
-use crate::http::{self, AuthKeysProbe, HttpSettings, HttpState, TokenVerifier};
+use crate::http::{
+    self, AuthKeysProbe, HttpServer, HttpSettings, HttpState, ListenerSettings, RateLimits, ServerError, TokenVerifier,
+};
 use crate::orchestrator::{HealthRegistry, Orchestrator, Ports, Rules, bundles};
 use crate::storage::{MemoryStore, SqliteStore};
 use crate::telemetry::Metrics;
@@ -73,7 +75,8 @@ pub async fn start(config: Config, adapters: Adapters, listener: TcpListener) ->
     }
     // Not waited for: the service starts while an issuer is down, and a request whose key is not there yet waits for this refresh.
     verifier.refresh_due();
-    let ticker = start_ticker(&handle, &health, &metrics, &verifier).await?;
+    let rate_limits = Arc::new(RateLimits::new(&config.server.rate_limits));
+    let ticker = start_ticker(&handle, &health, &metrics, &verifier, &rate_limits).await?;
     probes::register_module(&health, "ticker", ticker.probe());
     let (modules, started) = (health.clone(), handle.clone());
     let first_look = tokio::spawn(async move {
@@ -96,20 +99,31 @@ pub async fn start(config: Config, adapters: Adapters, listener: TcpListener) ->
             clock,
             max_schedule_series: config.metrics.max_schedule_series,
         }),
-        settings: HttpSettings {
+        rate_limits,
+        settings: Arc::new(HttpSettings {
             max_body_bytes: config.server.max_body_bytes,
             request_timeout: config.server.request_timeout,
+            body_timeout: config.server.connections.body_timeout,
+            max_json_depth: config.server.max_json_depth,
+            trusted_proxies: config.server.trusted_proxies.clone(),
+            allowed_origins: config.server.allowed_origins.clone(),
+            rate_limits: config.server.rate_limits.clone(),
             metrics_token: config.metrics.token.clone(),
             serve_metrics: config.metrics.listen.is_none(),
-        },
+        }),
     };
     let stop_http = CancellationToken::new();
     let mut servers = Vec::new();
     if let Some(address) = config.metrics.listen {
         let listener = bind(address, "metrics.listen").await?;
-        servers.push(HttpServer::start(listener, http::metrics_router(state.clone()), stop_http.clone())?);
+        let (tls, connections) = (config.metrics.tls.clone(), config.server.connections.clone());
+        let settings = ListenerSettings { name: METRICS_LISTENER, connections, tls };
+        let server = HttpServer::start(listener, http::metrics_router(state.clone()), &state, settings, stop_http.clone());
+        servers.push(server.map_err(|error| listener_error("metrics.tls", error))?);
     }
-    servers.insert(0, HttpServer::start(listener, http::router(state), stop_http.clone())?);
+    let settings = ListenerSettings { name: API_LISTENER, connections: config.server.connections, tls: config.server.tls };
+    let server = HttpServer::start(listener, http::router(state.clone()), &state, settings, stop_http.clone());
+    servers.insert(0, server.map_err(|error| listener_error("server.tls", error))?);
 
     Ok(Running {
         servers,
@@ -123,6 +137,15 @@ pub async fn start(config: Config, adapters: Adapters, listener: TcpListener) ->
         orchestrator: Some(tokio::spawn(orchestrator.run())),
         shutdown_grace: config.server.shutdown_grace,
     })
+}
+
+fn listener_error(key: &str, error: ServerError) -> AppError {
+    match error {
+        ServerError::Address(_) => AppError::internal("a listener cannot start", error),
+        ServerError::Files(_) | ServerError::Tls(_) => {
+            AppError::configuration(format!("{key}: the listener cannot start"), error)
+        }
+    }
 }
 
 /// Binds an address that the configuration names.
@@ -182,7 +205,9 @@ async fn start_ticker(
     health: &HealthRegistry,
     metrics: &Metrics,
     verifier: &Arc<TokenVerifier>,
+    rate_limits: &Arc<RateLimits>,
 ) -> Result<Ticker, AppError> {
+    let limits = Arc::clone(rate_limits);
     let (heart, pruner, probes, upkeep) = (handle.clone(), handle.clone(), health.clone(), metrics.clone());
     let keys = Arc::clone(verifier);
     let jobs = vec![
@@ -190,6 +215,7 @@ async fn start_ticker(
         ServiceJob { name: "probes", cron: EVERY_SECOND, action: Arc::new(move || probes.spawn_refresh()) },
         ServiceJob { name: "keys", cron: EVERY_SECOND, action: Arc::new(move || keys.refresh_due()) },
         ServiceJob { name: "prune", cron: EVERY_MINUTE, action: Arc::new(move || pruner.prune()) },
+        ServiceJob { name: "rate-limits", cron: EVERY_MINUTE, action: Arc::new(move || limits.forget_idle()) },
         ServiceJob { name: "metrics-upkeep", cron: EVERY_FIVE_SECONDS, action: Arc::new(move || upkeep.upkeep()) },
     ];
     // The ticker watches real time, whatever clock the rules are given.

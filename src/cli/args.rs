@@ -132,9 +132,16 @@ pub struct BackupArgs {
 /// Arguments of `healthcheck`.
 #[derive(Debug, Clone, Args)]
 pub struct HealthcheckArgs {
-    /// What to ask; by default /readyz at THEMIS_MAINTENANCE__SERVER__LISTEN, or at 127.0.0.1:8080
+    /// What to ask; by default /readyz at THEMIS_MAINTENANCE__SERVER__LISTEN, or at 127.0.0.1:8080, over TLS if
+    /// THEMIS_MAINTENANCE__SERVER__TLS__CERT_FILE is set
     #[arg(long, value_name = "URL")]
     pub url: Option<Url>,
+    /// A PEM file with the authority that signed the service's certificate; by default those of the system count
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    /// Accept any certificate: a check of this machine's own service, whose certificate is for another name than 127.0.0.1
+    #[arg(long, conflicts_with = "ca")]
+    pub insecure: bool,
 }
 
 fn scopes(text: &str) -> Result<Scopes, String> {
@@ -197,13 +204,18 @@ mod tests {
             matches!(parse("audit verify x y"), Ok(Command::Audit(AuditCommand::Verify { files, continued: false })) if files == ["x", "y"].map(PathBuf::from))
         );
         assert!(parse("audit verify").is_err());
-        assert!(matches!(parse("healthcheck"), Ok(Command::Healthcheck(HealthcheckArgs { url: None }))));
+        assert!(matches!(
+            parse("healthcheck"),
+            Ok(Command::Healthcheck(HealthcheckArgs { url: None, ca: None, insecure: false }))
+        ));
         assert!(
             matches!(parse("backup b --config a.toml"), Ok(Command::Backup(args)) if args.file == *"b" && args.config.files.len() == 1)
         );
         assert!(matches!(parse("check b"), Ok(Command::Check { file }) if file == *"b"));
         assert!(parse("backup").is_err() && parse("check").is_err());
         assert!(parse("healthcheck --url nonsense").is_err());
+        assert!(matches!(parse("healthcheck --ca c.pem"), Ok(Command::Healthcheck(args)) if args.ca == Some("c.pem".into())));
+        assert!(parse("healthcheck --insecure").is_ok() && parse("healthcheck --insecure --ca c.pem").is_err());
         assert!(parse("serve extra").is_err());
     }
 

@@ -1,9 +1,11 @@
 //! Asks a running service whether it is ready; made for the health check of a container, which has no curl.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
+use reqwest::{Certificate, ClientBuilder};
 use url::Url;
 
 use super::exit::Failure;
@@ -12,13 +14,53 @@ use crate::config::{ConfigMistake, ConfigMistakes, Source, key_of};
 /// Shorter than the usual time-outs of whoever runs the check, so that it can say what was wrong.
 const LIMIT: Duration = Duration::from_secs(3);
 
+/// Which certificates are accepted of a service that speaks TLS.
+#[derive(Debug)]
+pub enum Trust {
+    /// What the system trusts.
+    System,
+    /// What an authority in this file signed.
+    Authority(PathBuf),
+    /// Any: who can answer at this machine's own address needs no deception.
+    Anybody,
+}
+
+impl Trust {
+    /// As the command line says.
+    pub fn new(ca: Option<PathBuf>, insecure: bool) -> Self {
+        match ca {
+            _ if insecure => Self::Anybody,
+            Some(file) => Self::Authority(file),
+            None => Self::System,
+        }
+    }
+
+    fn apply(&self, builder: ClientBuilder, url: &Url) -> anyhow::Result<ClientBuilder> {
+        // Without TLS no certificates are needed: not even the system's, which a small container may not have.
+        if url.scheme() == "http" {
+            return Ok(builder.tls_certs_only(std::iter::empty()));
+        }
+        Ok(match self {
+            Self::System => builder,
+            Self::Authority(file) => {
+                let pem = std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
+                let authorities = Certificate::from_pem_bundle(&pem);
+                builder.tls_certs_only(authorities.with_context(|| format!("{} holds no certificate", file.display()))?)
+            }
+            Self::Anybody => builder.tls_certs_only(std::iter::empty()).tls_danger_accept_invalid_certs(true),
+        })
+    }
+}
+
 /// The URL of `/readyz` at the address that the service was told to listen at, or at the default one.
 ///
 /// # Errors
 /// When the variable does not hold an address.
 pub fn default_url(environment: &[(String, String)]) -> Result<Url, Failure> {
-    let given =
-        environment.iter().rfind(|(name, text)| key_of(name).is_some_and(|key| key == "server__listen") && !text.is_empty());
+    let set =
+        |wanted: &str| environment.iter().rfind(|(name, text)| key_of(name).is_some_and(|key| key == wanted) && !text.is_empty());
+    let given = set("server__listen");
+    let scheme = if set("server__tls__cert_file").is_some() { "https" } else { "http" };
     let mut address = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080));
     if let Some((name, text)) = given {
         address = text.trim().parse().map_err(|_| {
@@ -35,21 +77,22 @@ pub fn default_url(environment: &[(String, String)]) -> Result<Url, Failure> {
         IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
         IpAddr::V4(_) | IpAddr::V6(_) => {}
     }
-    Ok(Url::parse(&format!("http://{address}/readyz")).expect("a socket address is a valid authority"))
+    Ok(Url::parse(&format!("{scheme}://{address}/readyz")).expect("a socket address is a valid authority"))
 }
 
 /// Asks once.
 ///
 /// # Errors
 /// When there is no answer in time, or one that is not 2xx.
-pub fn check(url: Url) -> Result<(), Failure> {
+pub fn check(url: Url, trust: &Trust) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.context("cannot start").map_err(Failure::Internal)?.block_on(ask(url))
+    runtime.context("cannot start").map_err(Failure::Internal)?.block_on(ask(url, trust))
 }
 
-async fn ask(url: Url) -> Result<(), Failure> {
+async fn ask(url: Url, trust: &Trust) -> Result<(), Failure> {
     // No proxy: the question is whether this machine's own service is well.
-    let client = reqwest::Client::builder().timeout(LIMIT).no_proxy().redirect(reqwest::redirect::Policy::none()).build();
+    let client = reqwest::Client::builder().timeout(LIMIT).no_proxy().redirect(reqwest::redirect::Policy::none());
+    let client = trust.apply(client, &url).map_err(Failure::Internal)?.build();
     let client = client.context("cannot make an HTTP client").map_err(Failure::Internal)?;
     match client.get(url.clone()).send().await {
         Ok(answer) if answer.status().is_success() => Ok(()),
@@ -79,6 +122,15 @@ mod tests {
         assert!(url_for("everywhere").contains("server.listen must be an IP address and a port"));
     }
 
+    #[test]
+    fn a_service_with_a_certificate_is_asked_over_tls() {
+        let variables = [("THEMIS_MAINTENANCE__SERVER__TLS__CERT_FILE".to_owned(), "/etc/tls.crt".to_owned())];
+        assert_eq!(
+            default_url(&variables).map_err(|failure| failure.to_string()),
+            Ok(Url::parse("https://127.0.0.1:8080/readyz").expect("a URL"))
+        );
+    }
+
     /// Answers one request with a status line.
     fn answering(status: &'static str) -> (Url, std::thread::JoinHandle<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -97,7 +149,7 @@ mod tests {
     fn only_2xx_is_ready() {
         for (status, code) in [("200 OK", None), ("503 Service Unavailable", Some(1)), ("302 Found", Some(1))] {
             let (url, server) = answering(status);
-            assert_eq!(check(url).err().map(|failure| failure.code()), code, "{status}");
+            assert_eq!(check(url, &Trust::System).err().map(|failure| failure.code()), code, "{status}");
             server.join().expect("the request was as expected");
         }
     }
@@ -106,6 +158,6 @@ mod tests {
     fn nobody_there_is_not_ready() {
         // Nothing can listen at port 0.
         let url = Url::parse("http://127.0.0.1:0/readyz").expect("a URL");
-        assert_eq!(check(url).err().map(|failure| failure.code()), Some(1));
+        assert_eq!(check(url, &Trust::System).err().map(|failure| failure.code()), Some(1));
     }
 }

@@ -7,7 +7,7 @@ use clap::Parser;
 
 use super::args::{AuditCommand, Cli, Command, ConfigArgs, TokenArgs};
 use super::exit::{Failure, USAGE};
-use super::healthcheck;
+use super::healthcheck::{self, Trust};
 use super::joined::Commands;
 use super::token::{TokenError, TokenRequest, issue};
 use crate::audit::FirstLines;
@@ -71,10 +71,13 @@ fn perform(
         Command::Check { file } => {
             print(out, &commands.check(&file).map_err(|error| Failure::CheckFailed(format!("{error:#}")))?)
         }
-        Command::Healthcheck(args) => healthcheck::check(match args.url {
-            Some(url) => url,
-            None => healthcheck::default_url(&environment)?,
-        }),
+        Command::Healthcheck(args) => {
+            let url = match args.url {
+                Some(url) => url,
+                None => healthcheck::default_url(&environment)?,
+            };
+            healthcheck::check(url, &Trust::new(args.ca, args.insecure))
+        }
     }
 }
 

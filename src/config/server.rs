@@ -5,12 +5,16 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use secrecy::SecretString;
 
+use super::connections::{self, ConnectionLimits};
 use super::layer::Node;
+use super::listener_tls::{ListenerTls, listener_tls};
+use super::rate_limits::{RateLimitConfig, rate_limits};
 use super::section::Section;
-use super::values::{duration, integer, string};
-use super::{DAY, HOUR, MINUTE};
+use super::values::{duration, integer, string, strings};
+use super::{DAY, HOUR, MINUTE, cors};
 
 /// `[server]`: the listener of the API.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +27,18 @@ pub struct ServerConfig {
     pub request_timeout: Duration,
     /// How long running jobs may go on after the signal to stop; zero stops them at once.
     pub shutdown_grace: Duration,
+    /// What one connection may cost; holds for the listener of the metrics too.
+    pub connections: ConnectionLimits,
+    /// How deep the JSON of a request may be nested.
+    pub max_json_depth: usize,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// How often may be asked.
+    pub rate_limits: RateLimitConfig,
+    /// Web pages of these origins may read answers; empty for none.
+    pub allowed_origins: Vec<String>,
+    /// The listener's certificate; `None` for plain HTTP.
+    pub tls: Option<ListenerTls>,
 }
 
 /// `[storage]`.
@@ -81,6 +97,8 @@ pub struct MetricsConfig {
     pub token: Option<SecretString>,
     /// Most schedules that get time series of their own.
     pub max_schedule_series: usize,
+    /// The certificate of the listener of its own; `None` for plain HTTP there.
+    pub tls: Option<ListenerTls>,
 }
 
 pub(super) fn server(mut section: Section<'_>) -> Option<ServerConfig> {
@@ -88,12 +106,25 @@ pub(super) fn server(mut section: Section<'_>) -> Option<ServerConfig> {
     let max_body_bytes = section.required("max_body_bytes", integer(1024..=16 * 1024 * 1024));
     let request_timeout = section.required("request_timeout", duration(Duration::from_millis(1)..=10 * MINUTE));
     let shutdown_grace = section.required("shutdown_grace", duration(Duration::ZERO..=HOUR));
+    let connections = connections::connections(&mut section);
+    // Tokens, and what is stored and shown again, are read up to 64 levels.
+    let max_json_depth = section.required("max_json_depth", integer(4..=64));
+    let trusted_proxies = section.required("trusted_proxies", networks);
+    let rate_limits = section.section("rate_limits").and_then(rate_limits);
+    let allowed_origins = section.section("cors").and_then(cors::allowed_origins);
+    let tls = listener_tls(&mut section);
     section.finish();
     Some(ServerConfig {
         listen: listen?,
         max_body_bytes: max_body_bytes?,
         request_timeout: request_timeout?,
         shutdown_grace: shutdown_grace?,
+        connections: connections?,
+        max_json_depth: max_json_depth?,
+        trusted_proxies: trusted_proxies?,
+        rate_limits: rate_limits?,
+        allowed_origins: allowed_origins?,
+        tls: tls?,
     })
 }
 
@@ -140,8 +171,12 @@ pub(super) fn metrics(mut section: Section<'_>) -> Option<MetricsConfig> {
     let listen = section.optional("listen", address);
     let token = section.secret("token", "token_file");
     let max_schedule_series = section.required("max_schedule_series", integer(0..=100_000));
+    let tls = listener_tls(&mut section);
+    if listen.is_none() && matches!(tls, Some(Some(_))) {
+        section.mistake("tls", "is for a listener of its own, but metrics.listen is not set; /metrics is served with server.tls");
+    }
     section.finish();
-    Some(MetricsConfig { listen, token, max_schedule_series: max_schedule_series? })
+    Some(MetricsConfig { listen, token, max_schedule_series: max_schedule_series?, tls: tls? })
 }
 
 fn address(node: &Node) -> Result<SocketAddr, String> {
@@ -149,6 +184,19 @@ fn address(node: &Node) -> Result<SocketAddr, String> {
     text.trim()
         .parse()
         .map_err(|_| "must be an IP address and a port, for example \"127.0.0.1:8080\" or \"[::1]:8080\"".to_owned())
+}
+
+/// Networks and single addresses.
+fn networks(node: &Node) -> Result<Vec<IpNet>, String> {
+    let network = |text: &String| {
+        let text = text.trim();
+        let single = || text.parse::<std::net::IpAddr>().ok().map(IpNet::from);
+        text.parse::<IpNet>()
+            .ok()
+            .or_else(single)
+            .ok_or_else(|| format!("must hold IP addresses and networks such as \"10.0.0.7\" or \"10.0.0.0/8\", not \"{text}\""))
+    };
+    strings(node)?.iter().map(network).collect()
 }
 
 impl StorageUrl {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Config, IssuerConfig, KeySetLocation, ProbeKind, TargetConfig, TlsConfig};
+use super::{ClientAuth, Config, IssuerConfig, KeySetLocation, ListenerTls, ProbeKind, TargetConfig, TlsConfig};
 use crate::domain::catalog::BreakerRule;
 use crate::domain::task::TaskType;
 
@@ -20,7 +20,10 @@ impl Config {
 impl fmt::Display for Summary<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let config = self.0;
-        writeln!(formatter, "listen    {}", config.server.listen)?;
+        writeln!(formatter, "listen    {}{}", config.server.listen, listener_security(config.server.tls.as_ref()))?;
+        if let Some(address) = config.metrics.listen {
+            writeln!(formatter, "metrics   {address}{}", listener_security(config.metrics.tls.as_ref()))?;
+        }
         let auth = &config.auth;
         writeln!(formatter, "tokens    {}{}", or_none(&auth.algorithms), keys_from(auth.key_set.as_ref()))?;
         for (name, IssuerConfig { issuer, algorithms, key_set, .. }) in &auth.issuers {
@@ -62,6 +65,15 @@ fn keys_from(key_set: Option<&KeySetLocation>) -> String {
         Some(KeySetLocation::Url(url) | KeySetLocation::Discovery { document: url, .. }) => {
             format!(", keys from {}{}", url.origin().ascii_serialization(), url.path())
         }
+    }
+}
+
+fn listener_security(tls: Option<&ListenerTls>) -> &'static str {
+    match tls.map(|tls| tls.client_auth) {
+        None => ", plain HTTP",
+        Some(ClientAuth::None) => ", TLS",
+        Some(ClientAuth::Optional) => ", TLS, client certificates optional",
+        Some(ClientAuth::Required) => ", TLS, client certificates required",
     }
 }
 

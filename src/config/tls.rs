@@ -4,19 +4,17 @@
 //! refused connection in the middle of the night. What is kept is clean PEM: the executor's client takes nothing else, and a file
 //! in which certificate and key stand together can be named for both.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::sign::CertifiedKey;
-use rustls::{Error, InconsistentKeys, RootCertStore};
+use rustls::pki_types::{PrivateKeyDer, ServerName};
 use secrecy::SecretString;
 use secrecy::zeroize::{Zeroize, Zeroizing};
 use url::Url;
 
 use super::layer::Node;
+use super::pem::{self, PairMistake, path};
 use super::section::Section;
 use super::values::{boolean, string};
 
@@ -58,19 +56,9 @@ pub(super) fn tls(mut section: Section<'_>, base_url: Option<&Url>) -> Option<Tl
     Some(config)
 }
 
-fn path(node: &Node) -> Result<PathBuf, String> {
-    string(node).map(PathBuf::from)
-}
-
 fn ca_pem(section: &Section<'_>, file: &Path) -> Option<String> {
-    let certificates = certificates(section, "ca_file", file)?;
-    let mut roots = RootCertStore::empty();
-    for certificate in &certificates {
-        if roots.add(certificate.clone()).is_err() {
-            return not_a_certificate(section, "ca_file", file);
-        }
-    }
-    Some(certificates.iter().map(|certificate| pem("CERTIFICATE", certificate)).collect())
+    let (certificates, _) = noted(section, "ca_file", pem::roots(file))?;
+    Some(certificates.iter().map(|certificate| pem_text("CERTIFICATE", certificate)).collect())
 }
 
 /// `Some(None)` when there is no client certificate, `None` when there is a mistake.
@@ -91,66 +79,28 @@ fn client_pem(section: &mut Section<'_>) -> Option<Option<SecretString>> {
             return None;
         }
     };
-    let chain = certificates(section, "client_cert_file", &certificate_file);
-    let key = private_key(section, &key_file);
+    let chain = noted(section, "client_cert_file", pem::certificates(&certificate_file));
+    let key = noted(section, "client_key_file", pem::private_key(&key_file));
     let (chain, mut key) = (chain?, key?);
-    match CertifiedKey::from_der(chain.clone(), key.clone_key(), &rustls::crypto::aws_lc_rs::default_provider()) {
+    match pem::pair(chain.clone(), key.clone_key(), "client_cert_file", &certificate_file, &key_file) {
         Ok(_) => {}
-        Err(Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
-            let message = format!("is not the key of the certificate in client_cert_file, {}", certificate_file.display());
-            section.mistake("client_key_file", message);
-            return None;
-        }
-        Err(Error::InvalidCertificate(_)) => return not_a_certificate(section, "client_cert_file", &certificate_file),
-        Err(_) => {
-            let message = format!("names a file with a key of a kind that cannot be used, {}", key_file.display());
-            section.mistake("client_key_file", message);
-            return None;
-        }
+        Err(PairMistake::Certificate(message)) => return noted(section, "client_cert_file", Err(message)),
+        Err(PairMistake::Key(message)) => return noted(section, "client_key_file", Err(message)),
     }
     let label = match &key {
         PrivateKeyDer::Pkcs1(_) => "RSA PRIVATE KEY",
         PrivateKeyDer::Sec1(_) => "EC PRIVATE KEY",
         _ => "PRIVATE KEY",
     };
-    let chain: String = chain.iter().map(|certificate| pem("CERTIFICATE", certificate)).collect();
-    let key_pem = Zeroizing::new(pem(label, key.secret_der()));
+    let chain: String = chain.iter().map(|certificate| pem_text("CERTIFICATE", certificate)).collect();
+    let key_pem = Zeroizing::new(pem_text(label, key.secret_der()));
     key.zeroize();
     let whole = Zeroizing::new([chain.as_str(), key_pem.as_str()].concat());
     Some(Some(SecretString::from(whole.as_str())))
 }
 
-fn certificates(section: &Section<'_>, key: &str, file: &Path) -> Option<Vec<CertificateDer<'static>>> {
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(section, key, file)?).collect();
-    let mistake = match found {
-        Ok(certificates) if certificates.is_empty() => "names a file without a certificate in PEM form",
-        Ok(certificates) => return Some(certificates),
-        Err(_) => "names a file that is not whole PEM",
-    };
-    section.mistake(key, format!("{mistake}, {}", file.display()));
-    None
-}
-
-/// What is wrong with the file is said without a word of what stands in it.
-fn private_key(section: &Section<'_>, file: &Path) -> Option<PrivateKeyDer<'static>> {
-    use rustls::pki_types::pem::Error::NoItemsFound;
-    let mistake = match PrivateKeyDer::from_pem_slice(&read(section, "client_key_file", file)?) {
-        Ok(key) => return Some(key),
-        Err(NoItemsFound) => "names a file without a private key in PEM form (an encrypted key cannot be used)",
-        Err(_) => "names a file that is not whole PEM",
-    };
-    section.mistake("client_key_file", format!("{mistake}, {}", file.display()));
-    None
-}
-
-fn read(section: &Section<'_>, key: &str, file: &Path) -> Option<Zeroizing<Vec<u8>>> {
-    let cannot = |error| section.mistake(key, format!("names a file that cannot be read, {}: {error}", file.display()));
-    std::fs::read(file).map(Zeroizing::new).map_err(cannot).ok()
-}
-
-fn not_a_certificate<T>(section: &Section<'_>, key: &str, file: &Path) -> Option<T> {
-    section.mistake(key, format!("names a file with something in it that is no X.509 certificate, {}", file.display()));
-    None
+fn noted<T>(section: &Section<'_>, key: &str, read: Result<T, String>) -> Option<T> {
+    read.map_err(|message| section.mistake(key, message)).ok()
 }
 
 fn server_name(node: &Node) -> Result<String, String> {
@@ -162,7 +112,7 @@ fn server_name(node: &Node) -> Result<String, String> {
     }
 }
 
-fn pem(label: &str, der: &[u8]) -> String {
+fn pem_text(label: &str, der: &[u8]) -> String {
     let body = Zeroizing::new(STANDARD.encode(der));
     // In one piece: a text that grows leaves copies behind.
     ["-----BEGIN ", label, "-----\n", body.as_str(), "\n-----END ", label, "-----\n"].concat()

@@ -15,25 +15,25 @@ const MAX_REQUEST_ID_BYTES: usize = 256;
 pub(super) struct RequestContext {
     /// The caller's id if it is sane, else one of ours.
     pub request_id: Arc<str>,
+    client_address: Option<IpAddr>,
     subject: Arc<OnceLock<String>>,
-    client_address: Arc<OnceLock<IpAddr>>,
 }
 
 impl RequestContext {
-    /// A request of which only the id is known.
-    pub fn new(request_id: impl Into<Arc<str>>) -> Self {
-        Self { request_id: request_id.into(), subject: Arc::default(), client_address: Arc::default() }
+    /// A request of which only the id is known, and who sent it by address.
+    pub fn new(request_id: impl Into<Arc<str>>, client_address: Option<IpAddr>) -> Self {
+        Self { request_id: request_id.into(), client_address, subject: Arc::default() }
+    }
+
+    /// The client's address: the peer's, or that which a trusted proxy names. None for a request that came over no connection.
+    pub fn client_address(&self) -> Option<IpAddr> {
+        self.client_address
     }
 
     /// Notes whose token was verified.
     pub fn set_subject(&self, subject: &str) {
         // A request has one token, so a second call would say the same.
         let _ = self.subject.set(subject.to_owned());
-    }
-
-    /// Where the client is, as far as it is known.
-    pub fn client_address(&self) -> Option<IpAddr> {
-        self.client_address.get().copied()
     }
 
     /// The verified token's `sub`.

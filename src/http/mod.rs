@@ -1,8 +1,10 @@
 //! The way in for operators: routes, authorisation, errors and the OpenAPI document of the HTTP API.
 //!
 //! A handler extracts, calls one method of the orchestrator's handle or view, and converts; everything else happens around it.
-//! The layers, outermost first: `observe` (request id, log line, metrics), `audited` (refused writes, denied reads), `render` (every error
-//! becomes one RFC 9457 document), `limits` (panics, timeout, body size).
+//! The layers, outermost first: `observe` (request id, log line, metrics, headers), `cors` (where configured), `audited` (refused
+//! writes, denied reads), `rate_limits` (by address), `render` (every error becomes one RFC 9457 document), `limits` (panics, timeout,
+//! body size).
+//! Below all of them is `server`: connections, TLS, and what a connection may cost.
 //!
 //! Invariants:
 //! - Authorisation is the first extractor of every handler: 401 comes before 403, and 403 before anything that depends on the
@@ -14,16 +16,23 @@
 
 mod audited;
 mod auth;
+mod body_timeout;
+mod buckets;
+mod client_address;
 mod context;
+mod cors;
 mod dto;
 mod extract;
+mod headers;
 mod limits;
 mod observe;
 mod openapi;
 mod problem;
+mod rate_limits;
 mod render;
 mod replayed;
 mod routes;
+mod server;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -40,6 +49,8 @@ pub use auth::{
 };
 pub use openapi::{openapi, openapi_json};
 pub use problem::{Problem, ProblemKind};
+pub use rate_limits::RateLimits;
+pub use server::{HttpServer, ListenerSettings, ServerError};
 pub use state::{HttpMetrics, HttpSettings, HttpState};
 
 /// Where the API lives. Everything below it needs a token.
@@ -59,12 +70,15 @@ pub fn metrics_router(state: HttpState) -> Router {
 
 /// Puts the layers around the routes. The last one added is the outermost.
 fn layered(routes: Router<HttpState>, state: HttpState) -> Router {
+    let cors = tower::util::option_layer(cors::layer(&state.settings.allowed_origins));
     routes
         .layer(DefaultBodyLimit::max(state.settings.max_body_bytes))
         .layer(middleware::from_fn_with_state(state.clone(), limits::timeout))
         .layer(CatchPanicLayer::custom(limits::panicked))
         .layer(middleware::from_fn(render::problems))
+        .layer(middleware::from_fn_with_state(state.clone(), rate_limits::by_address))
         .layer(middleware::from_fn_with_state(audited::Auditing::new(state.clone()), audited::refusals))
+        .layer(cors)
         .layer(middleware::from_fn_with_state(state.clone(), observe::observe))
         .with_state(state)
 }

@@ -2,20 +2,20 @@
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::HeaderValue;
-use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
 use axum::middleware::Next;
 use axum::response::Response;
 use tracing::{Instrument, Span, field};
 
-use super::BASE_PATH;
+use super::client_address::{Peer, client_address};
 use super::context::{RequestContext, X_REQUEST_ID, sane_request_id};
+use super::headers;
 use super::state::HttpState;
 use crate::telemetry::{Stopwatch, method_label};
 
 /// Routes that are asked every few seconds; their lines are for debugging only.
 const QUIET_ROUTES: [&str; 3] = ["/livez", "/readyz", "/metrics"];
 /// The route label of requests that match none.
-const UNMATCHED: &str = "unmatched";
+pub(super) const UNMATCHED: &str = "unmatched";
 
 /// Layer: see the module. Headers are never logged, so no token gets into the log.
 pub(super) async fn observe(State(state): State<HttpState>, mut request: Request, next: Next) -> Response {
@@ -24,11 +24,13 @@ pub(super) async fn observe(State(state): State<HttpState>, mut request: Request
         Some(id) => id.to_owned(),
         None => state.ids.new_uuid(state.now()).to_string(),
     };
-    let context = RequestContext::new(request_id);
+    let peer = request.extensions().get::<Peer>().copied();
+    let client = peer.map(|peer| client_address(peer.address, request.headers(), &state.settings.trusted_proxies));
+    let context = RequestContext::new(request_id, client);
     let method = method_label(request.method().as_str());
     let matched = request.extensions().get::<MatchedPath>().cloned();
     let route = matched.as_ref().map_or(UNMATCHED, MatchedPath::as_str);
-    let is_api = request.uri().path().starts_with(BASE_PATH);
+    let kind = headers::Kind::new(request.uri().path(), request.version(), peer.is_some_and(|peer| peer.secure));
     request.extensions_mut().insert(context.clone());
 
     let span = request_span(&context, method, route);
@@ -41,16 +43,21 @@ pub(super) async fn observe(State(state): State<HttpState>, mut request: Request
     }
     state.metrics.http_request(method, route, status, seconds);
     span.in_scope(|| log(route, status, seconds));
-    add_headers(&mut response, &context, is_api);
+    if let Ok(value) = HeaderValue::from_str(&context.request_id) {
+        response.headers_mut().insert(X_REQUEST_ID, value);
+    }
+    let status = response.status();
+    headers::add(response.headers_mut(), status, kind);
     response
 }
 
 fn request_span(context: &RequestContext, method: &str, route: &str) -> Span {
     let request_id = &*context.request_id;
+    let client = context.client_address().map(field::display);
     if is_quiet(route) {
-        tracing::debug_span!("request", request_id, method, route, subject = field::Empty)
+        tracing::debug_span!("request", request_id, method, route, client, subject = field::Empty)
     } else {
-        tracing::info_span!("request", request_id, method, route, subject = field::Empty)
+        tracing::info_span!("request", request_id, method, route, client, subject = field::Empty)
     }
 }
 
@@ -66,15 +73,4 @@ fn log(route: &str, status: u16, seconds: f64) {
 
 fn is_quiet(route: &str) -> bool {
     QUIET_ROUTES.contains(&route)
-}
-
-fn add_headers(response: &mut Response, context: &RequestContext, is_api: bool) {
-    let headers = response.headers_mut();
-    if let Ok(value) = HeaderValue::from_str(&context.request_id) {
-        headers.insert(X_REQUEST_ID, value);
-    }
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if is_api {
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    }
 }

@@ -50,6 +50,7 @@ problem_kinds! {
     ScheduleNotFound 404 "schedule_not_found" "There is no such schedule",
     JobNotFound 404 "job_not_found" "There is no such job",
     MethodNotAllowed 405 "method_not_allowed" "The method is not allowed here",
+    BodyTimeout 408 "body_timeout" "The body stopped coming",
     IdTaken 409 "id_taken" "The schedule's id is taken",
     TooManySchedules 409 "too_many_schedules" "The number of schedules is at its maximum",
     JobActive 409 "job_active" "A job of this schedule is active",
@@ -57,10 +58,12 @@ problem_kinds! {
     JobOver 409 "job_over" "The job is already over",
     PreconditionFailed 412 "precondition_failed" "The schedule has changed since",
     BodyTooLarge 413 "body_too_large" "The body is too large",
+    UriTooLong 414 "uri_too_long" "The path and query are too long",
     UnsupportedMediaType 415 "unsupported_media_type" "The body's type is not supported",
     ValidationFailed 422 "validation_failed" "Rules are broken",
     IdempotencyKeyReused 422 "idempotency_key_reused" "The idempotency key was used for another body",
     TooManyRequests 429 "too_many_requests" "Too many requests",
+    HeadersTooLarge 431 "headers_too_large" "The headers are too large, or too many",
     InternalError 500 "internal_error" "The service has a fault",
     Busy 503 "busy" "The service is busy",
     Stopping 503 "stopping" "The service is shutting down",
@@ -97,9 +100,12 @@ impl ProblemKind {
             403 => Self::InsufficientScope,
             404 => Self::RouteNotFound,
             405 => Self::MethodNotAllowed,
+            408 => Self::BodyTimeout,
             413 => Self::BodyTooLarge,
+            414 => Self::UriTooLong,
             415 => Self::UnsupportedMediaType,
             429 => Self::TooManyRequests,
+            431 => Self::HeadersTooLarge,
             500.. => Self::InternalError,
             _ => return None,
         })
@@ -117,12 +123,14 @@ pub struct Problem {
     pub errors: Vec<FieldError>,
     /// The value of `WWW-Authenticate`.
     challenge: Option<String>,
+    /// Seconds for `Retry-After`, where this occurrence knows better than its kind.
+    retry_after: Option<u64>,
 }
 
 impl Problem {
     /// An occurrence.
     pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), errors: Vec::new(), challenge: None }
+        Self { kind, detail: detail.into(), errors: Vec::new(), challenge: None, retry_after: None }
     }
 
     /// Names the fields or parameters to blame.
@@ -136,6 +144,13 @@ impl Problem {
     #[must_use]
     pub fn with_challenge(mut self, challenge: impl Into<String>) -> Self {
         self.challenge = Some(challenge.into());
+        self
+    }
+
+    /// Says after how many seconds it is worth another try.
+    #[must_use]
+    pub fn with_retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
         self
     }
 
@@ -176,7 +191,7 @@ impl From<CommandError> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = self.kind.status().into_response();
-        if let Some(seconds) = self.kind.retry_after_seconds() {
+        if let Some(seconds) = self.retry_after.or(self.kind.retry_after_seconds()) {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         if let Some(challenge) = &self.challenge

@@ -31,7 +31,16 @@ pub(super) async fn problems(request: Request, next: Next) -> Response {
         Some(problem) => problem,
         None => left_over(status, &path),
     };
-    let document = ProblemDocument::new(&problem, status, &path, request_id.as_deref());
+    with_document(response, problem, &path, request_id.as_deref())
+}
+
+/// The whole answer to a problem, for layers outside of [`problems`].
+pub(super) fn rendered(problem: Problem, path: &str, request_id: Option<&str>) -> Response {
+    with_document(problem.clone().into_response(), problem, path, request_id)
+}
+
+fn with_document(response: Response, problem: Problem, path: &str, request_id: Option<&str>) -> Response {
+    let document = ProblemDocument::new(&problem, response.status(), path, request_id);
     let (mut parts, _) = response.into_parts();
     parts.headers.remove(CONTENT_LENGTH);
     parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));

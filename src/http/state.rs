@@ -3,9 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use secrecy::SecretString;
 
+use axum::http::HeaderMap;
+
+use super::auth::bearer_token;
 use super::auth::verifier::TokenVerifier;
+use super::rate_limits::RateLimits;
+use crate::config::RateLimitConfig;
 use crate::domain::ports::{AuditSink, IdSource};
 use crate::domain::time::Timestamp;
 use crate::orchestrator::{HealthRegistry, OrchestratorHandle};
@@ -17,6 +23,16 @@ pub struct HttpSettings {
     pub max_body_bytes: usize,
     /// How long a request may take, its body included; after that the answer is 503.
     pub request_timeout: Duration,
+    /// How long no byte of a body may come; after that the answer is 408.
+    pub body_timeout: Duration,
+    /// How deep a JSON body may be nested; deeper is 400.
+    pub max_json_depth: usize,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Origins of web pages that may read answers.
+    pub allowed_origins: Vec<String>,
+    /// How often may be asked; what was used of it is in [`HttpState::rate_limits`].
+    pub rate_limits: RateLimitConfig,
     /// When set, `/metrics` wants this bearer token.
     pub metrics_token: Option<SecretString>,
     /// False when `/metrics` has a listener of its own.
@@ -25,7 +41,17 @@ pub struct HttpSettings {
 
 impl Default for HttpSettings {
     fn default() -> Self {
-        Self { max_body_bytes: 256 * 1024, request_timeout: Duration::from_secs(30), metrics_token: None, serve_metrics: true }
+        Self {
+            max_body_bytes: 256 * 1024,
+            request_timeout: Duration::from_secs(30),
+            body_timeout: Duration::from_secs(10),
+            max_json_depth: 32,
+            trusted_proxies: Vec::new(),
+            allowed_origins: Vec::new(),
+            rate_limits: RateLimitConfig::default(),
+            metrics_token: None,
+            serve_metrics: true,
+        }
     }
 }
 
@@ -34,6 +60,18 @@ pub trait HttpMetrics: Send + Sync + 'static {
     /// Counts one request. `method` and `route` come from closed sets; `seconds` is from the first byte of the request to the
     /// start of the answer.
     fn http_request(&self, method: &str, route: &str, status: u16, seconds: f64);
+
+    /// Counts a request that was refused for `address` or `principal`.
+    fn rate_limited(&self, limit: &'static str);
+
+    /// A listener has so many connections now.
+    fn connections(&self, listener: &'static str, open: usize);
+
+    /// A listener has as many connections as it may have.
+    fn connections_full(&self, listener: &'static str);
+
+    /// The certificate that a listener shows expires then, in seconds since 1970.
+    fn certificate_expiry(&self, listener: &'static str, seconds: f64);
 
     /// All metrics of the process in the Prometheus text format.
     fn render(&self) -> String;
@@ -54,11 +92,18 @@ pub struct HttpState {
     pub ids: Arc<dyn IdSource>,
     /// Counts requests.
     pub metrics: Arc<dyn HttpMetrics>,
-    /// Limits.
-    pub settings: HttpSettings,
+    /// What was used of the rate limits.
+    pub rate_limits: Arc<RateLimits>,
+    /// Limits. Shared, because each layer takes a copy of the state for each request.
+    pub settings: Arc<HttpSettings>,
 }
 
 impl HttpState {
+    /// Whether the request's token was accepted lately and still counts; no signature is verified.
+    pub(super) fn knows_bearer(&self, headers: &HeaderMap) -> bool {
+        bearer_token(headers).is_ok_and(|token| self.verifier.remembers(token, self.now()))
+    }
+
     /// The time by the clock that the rules use.
     pub(super) fn now(&self) -> Timestamp {
         self.handle.clock().now()

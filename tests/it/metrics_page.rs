@@ -36,6 +36,8 @@ fn expected_series() -> Vec<String> {
         labelled("maintenance_jobs_failed_total", "reason", &REASONS),
         labelled("maintenance_jobs_cancelled_total", "reason", &REASONS),
         labelled("maintenance_jobs_skipped_total", "reason", &REASONS),
+        labelled("maintenance_http_connections_full_total", "listener", &["api", "metrics"]),
+        labelled("maintenance_http_rate_limited_total", "limit", &["address", "principal"]),
         labelled("maintenance_jobs_active", "state", &["PENDING", "RUNNING"]),
         labelled("maintenance_tasks_succeeded_total", "task_type", &types),
         labelled("maintenance_tasks_failed_total", "task_type", &types),
@@ -62,7 +64,7 @@ fn expected_series() -> Vec<String> {
     series
 }
 
-const METRICS: [(&str, &str); 26] = [
+const METRICS: [(&str, &str); 29] = [
     ("maintenance_schedules", "gauge"),
     ("maintenance_schedules_created_total", "counter"),
     ("maintenance_schedules_deleted_total", "counter"),
@@ -89,6 +91,9 @@ const METRICS: [(&str, &str); 26] = [
     ("maintenance_schedule_next_run_timestamp_seconds", "gauge"),
     ("http_requests_total", "counter"),
     ("http_request_duration_seconds", "histogram"),
+    ("maintenance_http_connections", "gauge"),
+    ("maintenance_http_connections_full_total", "counter"),
+    ("maintenance_http_rate_limited_total", "counter"),
 ];
 
 #[tokio::test]

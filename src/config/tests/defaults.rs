@@ -24,6 +24,11 @@ fn the_defaults_are_those_of_the_contract() {
     assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.server.max_body_bytes, 256 * 1024);
     assert_eq!(config.server.shutdown_grace, Duration::from_secs(30));
+    assert!(config.server.tls.is_none() && config.metrics.tls.is_none());
+    assert!(config.server.trusted_proxies.is_empty() && config.server.allowed_origins.is_empty());
+    assert_eq!((config.server.max_json_depth, config.server.connections.max_connections), (32, 2048));
+    let address = config.server.rate_limits.address.expect("a limit");
+    assert_eq!((address.per_second.get(), address.burst.get(), config.server.rate_limits.principal), (100, 6000, None));
     assert_eq!(config.storage.url, StorageUrl::Sqlite("data/maintenance.db".into()));
     assert_eq!(config.orchestrator.max_concurrent_jobs, 8);
     assert_eq!(config.orchestrator.max_schedules, 65_536);
@@ -64,7 +69,11 @@ fn a_target_of_ones_own_has_the_defaults_of_the_first() {
 fn the_default_file_shows_every_key() {
     let table: toml::Table = toml::from_str(DEFAULT_TOML).expect("TOML");
     for (section, keys) in [
-        ("server", "listen max_body_bytes request_timeout shutdown_grace"),
+        (
+            "server",
+            "listen max_body_bytes request_timeout shutdown_grace max_connections header_timeout idle_timeout body_timeout \
+             write_timeout max_header_bytes max_headers max_json_depth trusted_proxies tls rate_limits cors",
+        ),
         (
             "auth",
             "hs256_secret hs256_secret_file public_key_file jwks_url jwks_file discovery jwks_refresh algorithms issuer audience \
@@ -74,10 +83,19 @@ fn the_default_file_shows_every_key() {
         ("orchestrator", "max_concurrent_jobs max_schedules job_retention misfire_grace queue_timeout bundles"),
         ("audit", "file max_bytes max_age keep"),
         ("telemetry", "log_format log_level"),
-        ("metrics", "listen token token_file max_schedule_series"),
+        ("metrics", "listen token token_file max_schedule_series tls"),
     ] {
         let shown: BTreeSet<&str> = table[section].as_table().expect("a table").keys().map(String::as_str).collect();
         assert_eq!(shown, keys.split(' ').collect(), "{section}");
+    }
+    for (section, inner, keys) in [
+        ("server", "tls", "cert_file client_auth client_ca_file key_file min_version"),
+        ("metrics", "tls", "cert_file client_auth client_ca_file key_file min_version"),
+        ("server", "rate_limits", "address_burst address_per_second principal_burst principal_per_second"),
+        ("server", "cors", "allowed_origins"),
+    ] {
+        let shown = table[section][inner].as_table().expect("a table").keys().map(String::as_str);
+        assert_eq!(shown.collect::<BTreeSet<_>>(), keys.split(' ').collect(), "{section}.{inner}");
     }
     let target: BTreeSet<&str> = table["targets"]["default"].as_table().expect("a table").keys().map(String::as_str).collect();
     let expected = "base_url token token_file connect_timeout max_concurrent_jobs requests_per_minute profile breaker_failures \

@@ -6,6 +6,7 @@ mod auth_issuers;
 mod auth_key_set;
 mod defaults;
 mod layers;
+mod listener;
 mod preflight;
 mod recipe_places;
 mod recipes;

@@ -164,8 +164,8 @@ async fn a_probe_of_a_url_shows_no_address_either() {
     let probe = HttpProbe::with_addresses(Url::parse("http://db.internal/ready?key=hunter2").expect("a URL"), addresses);
     let signal = probe.expect("a probe").check().await;
     assert_eq!(signal.status, HealthStatus::Unhealthy);
-    let expected = "http://db.internal/ready is not reachable (its name stands for the address of a cloud's metadata service, which no \
-                    probe may ask)";
+    let expected = "http://db.internal/ready is not reachable (its name stands for the address of a cloud's metadata service, which is \
+                    never asked)";
     assert_eq!(signal.message, expected);
 }
 

@@ -115,6 +115,13 @@ impl TokenVerifier {
         }
     }
 
+    /// Whether a token was accepted lately and still counts.
+    pub(in crate::http) fn remembers(&self, token: &str, now: Timestamp) -> bool {
+        let known = || self.recall(&Sha256::digest(token).into());
+        check_length(token).is_ok()
+            && known().is_some_and(|accepted| accepted.lifetime.check(now, self.issuers[accepted.issuer].leeway).is_ok())
+    }
+
     fn judge(&self, text: &str, now: Timestamp) -> Result<Principal, Refusal<'_>> {
         check_length(text)?;
         let digest: TokenDigest = Sha256::digest(text).into();

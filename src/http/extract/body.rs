@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use serde_json::Value;
 
 use super::strict_json;
+use crate::http::body_timeout::{BodyStalled, watched};
 use crate::http::problem::{Problem, ProblemKind};
 use crate::http::state::HttpState;
 
@@ -29,7 +30,7 @@ impl FromRequest<HttpState> for JsonBody {
         if bytes.is_empty() {
             return Err(Problem::new(ProblemKind::MissingBody, "this operation needs a JSON document as its body"));
         }
-        parse(&bytes).map(Self)
+        parse(&bytes, state).map(Self)
     }
 }
 
@@ -43,12 +44,13 @@ impl FromRequest<HttpState> for OptionalJsonBody {
             return Ok(Self(None));
         }
         media_type?;
-        parse(&bytes).map(|document| Self(Some(document)))
+        parse(&bytes, state).map(|document| Self(Some(document)))
     }
 }
 
-fn parse(bytes: &[u8]) -> Result<Value, Problem> {
-    strict_json::parse(bytes).map_err(|error| Problem::new(ProblemKind::MalformedJson, format!("the body is not JSON: {error}")))
+fn parse(bytes: &[u8], state: &HttpState) -> Result<Value, Problem> {
+    strict_json::parse_within(bytes, state.settings.max_json_depth)
+        .map_err(|error| Problem::new(ProblemKind::MalformedJson, format!("the body is not JSON: {error}")))
 }
 
 /// Reads the body up to the limit; one that says beforehand that it is longer is not read at all.
@@ -59,8 +61,13 @@ async fn read(request: Request, state: &HttpState) -> Result<Bytes, Problem> {
     if announced.is_some_and(|length| usize::try_from(length).map_or(true, |length| length > limit)) {
         return Err(too_large());
     }
+    let request = request.map(|body| watched(body, state.settings.body_timeout));
     Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => too_large(),
+        _ if BodyStalled::caused(&rejection) => {
+            let seconds = state.settings.body_timeout.as_secs_f64();
+            Problem::new(ProblemKind::BodyTimeout, format!("no byte of the body came for {seconds} s"))
+        }
         _ => Problem::new(ProblemKind::BadRequest, "the body could not be read to its end"),
     })
 }

@@ -2,39 +2,59 @@
 
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use crate::domain::fields::{depth, printable};
+use crate::domain::fields::printable;
 
-/// How deep arrays and objects may be nested. serde_json, and many a client's parser, ends at 128 levels; what is accepted here is
-/// stored and shown within a few levels more, and has to be readable there too.
+/// How deep arrays and objects may be nested in anything that is read. serde_json, and many a client's parser, ends at 128 levels;
+/// what is accepted here is stored and shown within a few levels more, and has to be readable there too.
 const MAX_DEPTH: usize = 64;
 
-/// A JSON value in which no object has a key twice.
-#[derive(Debug, Clone, PartialEq)]
-struct StrictValue(Value);
-
-/// Reads a JSON text, nested to at most [`MAX_DEPTH`] levels. While it is read, serde_json's own limit (127 levels) keeps any input
-/// from exhausting the stack.
+/// Reads a JSON text, nested to at most [`MAX_DEPTH`] levels.
 ///
 /// # Errors
 /// What is wrong, with line and column; the text is meant for the caller.
 pub(in crate::http) fn parse(bytes: &[u8]) -> Result<Value, String> {
-    let text = std::str::from_utf8(bytes).map_err(|error| format!("not UTF-8 from byte {} on", error.valid_up_to()))?;
-    let StrictValue(value) = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    if depth(&value) > MAX_DEPTH { Err(format!("nested deeper than {MAX_DEPTH} levels")) } else { Ok(value) }
+    parse_within(bytes, MAX_DEPTH)
 }
 
-impl<'de> Deserialize<'de> for StrictValue {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(StrictVisitor).map(Self)
+/// Reads a JSON text, nested to at most so many levels. It is given up at the first level too many, however many follow.
+///
+/// # Errors
+/// What is wrong, with line and column; the text is meant for the caller.
+pub(in crate::http) fn parse_within(bytes: &[u8], max_depth: usize) -> Result<Value, String> {
+    let text = std::str::from_utf8(bytes).map_err(|error| format!("not UTF-8 from byte {} on", error.valid_up_to()))?;
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let level = Level { left: max_depth, max_depth };
+    let value = level.deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
+    value.map_err(|error| error.to_string())
+}
+
+/// A JSON value in which no object has a key twice, and how many levels may still be opened within it.
+#[derive(Debug, Clone, Copy)]
+struct Level {
+    left: usize,
+    max_depth: usize,
+}
+
+impl Level {
+    fn inner<E: Error>(self) -> Result<Self, E> {
+        let Self { left, max_depth } = self;
+        let left = left.checked_sub(1).ok_or_else(|| E::custom(format!("nested deeper than {max_depth} levels")))?;
+        Ok(Self { left, max_depth })
     }
 }
 
-struct StrictVisitor;
+impl<'de> DeserializeSeed<'de> for Level {
+    type Value = Value;
 
-impl<'de> Visitor<'de> for StrictVisitor {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Level {
     type Value = Value;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -70,21 +90,22 @@ impl<'de> Visitor<'de> for StrictVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let inner = self.inner()?;
         let mut array = Vec::new();
-        while let Some(StrictValue(item)) = items.next_element()? {
+        while let Some(item) = items.next_element_seed(inner)? {
             array.push(item);
         }
         Ok(Value::Array(array))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let inner = self.inner()?;
         let mut object = Map::new();
         while let Some(key) = entries.next_key::<String>()? {
             if object.contains_key(&key) {
                 return Err(A::Error::custom(format!("the key '{}' is repeated", printable(&key))));
             }
-            let StrictValue(value) = entries.next_value()?;
-            object.insert(key, value);
+            object.insert(key, entries.next_value_seed(inner)?);
         }
         Ok(Value::Object(object))
     }
@@ -124,9 +145,13 @@ mod tests {
     fn deep_nesting_is_refused() {
         let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
         assert!(parse(nested(64).as_bytes()).is_ok());
-        assert_eq!(parse(nested(65).as_bytes()), Err("nested deeper than 64 levels".to_owned()));
-        assert!(parse(format!("{{\"a\":{}}}", nested(64)).as_bytes()).is_err());
-        assert!(parse(nested(128).as_bytes()).expect_err("too deep").contains("recursion limit"));
-        assert!(parse("[".repeat(200_000).as_bytes()).is_err());
+        let too_deep =
+            [nested(65), format!("{{\"a\":{}}}", nested(64)), nested(128), "[".repeat(200_000), "{\"a\":".repeat(200_000)];
+        for text in too_deep {
+            let error = parse(text.as_bytes()).expect_err("too deep");
+            assert!(error.starts_with("nested deeper than 64 levels at line 1 column "), "{error}");
+        }
+        assert!(parse_within(nested(3).as_bytes(), 3).is_ok());
+        assert!(parse_within(nested(4).as_bytes(), 3).is_err_and(|error| error.starts_with("nested deeper than 3 levels")));
     }
 }

@@ -21,7 +21,8 @@ use super::routes;
         title = "ThemisDB maintenance",
         description = "Plans, runs and reports database maintenance for ThemisDB servers. Times are RFC 3339 in UTC with milliseconds. \
             Every error is an `application/problem+json` document (RFC 9457); switch on its `code`. \
-            Every answer carries `X-Request-Id`. Unknown query parameters and unknown fields are refused.",
+            Every answer carries `X-Request-Id`. A head that is too large is answered 431, one that is no HTTP 400, before any \
+            operation is known. Unknown query parameters and unknown fields are refused.",
     ),
     servers((url = "/", description = "This service.")),
     tags(

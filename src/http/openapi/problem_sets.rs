@@ -12,11 +12,11 @@ use ProblemKind::*;
 
 /// What every operation of the API can answer with.
 const ANY: &[ProblemKind] =
-    &[InvalidParameter, MissingToken, InvalidToken, InsufficientScope, InternalError, RequestTimeout, NotReady];
+    &[InvalidParameter, MissingToken, InvalidToken, InsufficientScope, TooManyRequests, InternalError, RequestTimeout, NotReady];
 /// What every command can answer with.
 const COMMAND: &[ProblemKind] = &[Busy, Stopping, StoreUnavailable];
 /// What every operation with a body can answer with.
-const BODY: &[ProblemKind] = &[BadRequest, MalformedJson, BodyTooLarge, UnsupportedMediaType, ValidationFailed];
+const BODY: &[ProblemKind] = &[BadRequest, MalformedJson, BodyTimeout, BodyTooLarge, UnsupportedMediaType, ValidationFailed];
 /// What every operation on one schedule that looks at `If-Match` can answer with.
 const MATCHED: &[ProblemKind] = &[InvalidHeader, ScheduleNotFound, PreconditionFailed];
 /// What an operation can answer with that has a body and looks at `Idempotency-Key`.

@@ -21,7 +21,7 @@ use crate::domain::ports::{AuditSink, Change, Clock, IdSource, OutboxEntry};
 use crate::domain::schedule_input;
 use crate::domain::time::Timestamp;
 use crate::http::{
-    HttpMetrics, HttpSettings, HttpState, TokenVerifier, VerificationKey, VerifierSettings, metrics_router, router,
+    HttpMetrics, HttpSettings, HttpState, RateLimits, TokenVerifier, VerificationKey, VerifierSettings, metrics_router, router,
 };
 use crate::orchestrator::{HealthRegistry, OrchestratorHandle};
 
@@ -64,6 +64,7 @@ impl IdSource for FixedIds {
 struct Recorder {
     audit: Mutex<Vec<AuditEvent>>,
     requests: Mutex<Vec<(String, String, u16)>>,
+    limited: Mutex<Vec<&'static str>>,
 }
 
 #[async_trait]
@@ -86,6 +87,16 @@ impl HttpMetrics for Recorder {
         assert!(seconds >= 0.0);
         self.requests.lock().push((method.to_owned(), route.to_owned(), status));
     }
+
+    fn rate_limited(&self, limit: &'static str) {
+        self.limited.lock().push(limit);
+    }
+
+    fn connections(&self, _listener: &'static str, _open: usize) {}
+
+    fn connections_full(&self, _listener: &'static str) {}
+
+    fn certificate_expiry(&self, _listener: &'static str, _seconds: f64) {}
 
     fn render(&self) -> String {
         "up 1\n".to_owned()
@@ -154,7 +165,8 @@ impl TestService {
             audit: recorder.clone(),
             ids: Arc::new(FixedIds),
             metrics: recorder.clone(),
-            settings,
+            rate_limits: Arc::new(RateLimits::new(&settings.rate_limits)),
+            settings: Arc::new(settings),
         };
         Self { state, recorder, _mailbox: Box::new(mailbox) }
     }
@@ -179,6 +191,10 @@ impl TestService {
 
     pub fn audited(&self) -> Vec<AuditEvent> {
         self.recorder.audit.lock().clone()
+    }
+
+    pub fn limited(&self) -> Vec<&'static str> {
+        self.recorder.limited.lock().clone()
     }
 
     pub fn counted(&self) -> Vec<(String, String, u16)> {

@@ -232,6 +232,34 @@ pub(super) const HTTP_DURATION: Metric = Metric {
     labels: &["method", "route", "status"],
     kind: Kind::Histogram(HTTP_BUCKETS),
 };
+pub(super) const HTTP_CONNECTIONS: Metric = Metric {
+    name: "maintenance_http_connections",
+    help: "Open connections, by listener.",
+    unit: Unit::Count,
+    labels: &["listener"],
+    kind: Kind::Gauge,
+};
+pub(super) const HTTP_CONNECTIONS_FULL: Metric = Metric {
+    name: "maintenance_http_connections_full_total",
+    help: "How often a listener had as many connections as it may have, so that the next one had to wait.",
+    unit: Unit::Count,
+    labels: &["listener"],
+    kind: Kind::Counter,
+};
+pub(super) const HTTP_RATE_LIMITED: Metric = Metric {
+    name: "maintenance_http_rate_limited_total",
+    help: "HTTP requests answered 429, by the limit that they ran into.",
+    unit: Unit::Count,
+    labels: &["limit"],
+    kind: Kind::Counter,
+};
+pub(super) const CERTIFICATE_EXPIRY: Metric = Metric {
+    name: "maintenance_tls_certificate_expiry_timestamp_seconds",
+    help: "When the certificate that a listener shows expires, in seconds since 1970; absent for a listener without TLS.",
+    unit: Unit::Seconds,
+    labels: &["listener"],
+    kind: Kind::Gauge,
+};
 /// Written at scrape time, see [`super::exposition`].
 pub(super) const LAST_SUCCESS: Metric = Metric {
     name: "maintenance_schedule_last_success_timestamp_seconds",
@@ -277,6 +305,10 @@ pub(super) const RECORDED: &[&Metric] = &[
     &MAILBOX_DEPTH,
     &HTTP_REQUESTS,
     &HTTP_DURATION,
+    &HTTP_CONNECTIONS,
+    &HTTP_CONNECTIONS_FULL,
+    &HTTP_RATE_LIMITED,
+    &CERTIFICATE_EXPIRY,
 ];
 
 /// All metrics that are written at scrape time, for the tests.

@@ -23,4 +23,6 @@ pub struct LabelSets {
     pub key_outcomes: Vec<&'static str>,
     /// Method, route template and status of the answers that the service can give.
     pub http_routes: Vec<(String, String, u16)>,
+    /// Names of the listeners.
+    pub listeners: Vec<&'static str>,
 }

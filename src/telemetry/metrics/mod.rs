@@ -62,6 +62,10 @@ struct Inner {
     mailbox_depth: Gauge,
     http_requests: Family<Counter>,
     http_duration: Family<Histogram>,
+    http_connections: Family<Gauge>,
+    http_connections_full: Family<Counter>,
+    http_rate_limited: Family<Counter>,
+    certificate_expiry: Family<Gauge>,
 }
 
 impl Metrics {
@@ -78,6 +82,7 @@ impl Metrics {
             key_sets,
             key_outcomes,
             http_routes,
+            listeners,
         } = labels;
         let recorder = &Arc::new(build_recorder());
         let failed_reasons: Vec<&str> = reasons.iter().copied().chain([TASK_FAILED]).collect();
@@ -109,6 +114,11 @@ impl Metrics {
             mailbox_depth: Family::new(&catalogue::MAILBOX_DEPTH, recorder).get(&[]),
             http_requests: Family::new(&catalogue::HTTP_REQUESTS, recorder),
             http_duration: Family::new(&catalogue::HTTP_DURATION, recorder),
+            http_connections: Family::with_values(&catalogue::HTTP_CONNECTIONS, recorder, &listeners),
+            http_connections_full: Family::with_values(&catalogue::HTTP_CONNECTIONS_FULL, recorder, &listeners),
+            http_rate_limited: Family::with_values(&catalogue::HTTP_RATE_LIMITED, recorder, &["address", "principal"]),
+            // Not at zero: 1970 would be an expired certificate to every alert.
+            certificate_expiry: Family::new(&catalogue::CERTIFICATE_EXPIRY, recorder),
         };
         for module in &modules {
             inner.module_status.get(&[module]).set(-1.0);
@@ -260,6 +270,26 @@ impl Metrics {
         let status = status.to_string();
         self.inner.http_requests.get(&[method, route, &status]).increment(1);
         self.inner.http_duration.get(&[method, route, &status]).record(seconds);
+    }
+
+    /// A listener has so many connections now.
+    pub fn set_http_connections(&self, listener: &str, n: usize) {
+        self.inner.http_connections.get(&[listener]).set(n as f64);
+    }
+
+    /// A listener has as many connections as it may have.
+    pub fn http_connections_full(&self, listener: &str) {
+        self.inner.http_connections_full.get(&[listener]).increment(1);
+    }
+
+    /// A request was refused for `address` or `principal`.
+    pub fn http_rate_limited(&self, limit: &str) {
+        self.inner.http_rate_limited.get(&[limit]).increment(1);
+    }
+
+    /// The certificate of a listener expires then, in seconds since 1970.
+    pub fn set_certificate_expiry(&self, listener: &str, seconds: f64) {
+        self.inner.certificate_expiry.get(&[listener]).set(seconds);
     }
 
     /// Everything in the Prometheus text format. `schedules` yields id, last success and next run of the schedules that exist

@@ -17,6 +17,7 @@ fn label_sets() -> LabelSets {
         key_sets: vec!["partner".to_owned()],
         key_outcomes: vec!["success", "failure"],
         http_routes: vec![("GET".to_owned(), "/livez".to_owned(), 200)],
+        listeners: vec!["api"],
     }
 }
 
@@ -56,6 +57,9 @@ fn every_series_exists_at_zero_from_the_first_scrape() {
         r#"maintenance_auth_key_refreshes_total{issuer="partner",outcome="failure"}"#,
         "maintenance_jobs_pruned_total",
         "maintenance_mailbox_depth",
+        r#"maintenance_http_connections{listener="api"}"#,
+        r#"maintenance_http_connections_full_total{listener="api"}"#,
+        r#"maintenance_http_rate_limited_total{limit="principal"}"#,
         r#"http_requests_total{method="GET",route="/livez",status="200"}"#,
         "maintenance_job_duration_seconds_count",
         "maintenance_job_duration_seconds_sum",
@@ -73,7 +77,10 @@ fn every_series_exists_at_zero_from_the_first_scrape() {
 
 #[test]
 fn every_declared_metric_has_its_help_and_type_once() {
-    let text = render(&Metrics::new(label_sets()));
+    let metrics = Metrics::new(label_sets());
+    // The one that is absent until there is something to tell.
+    metrics.set_certificate_expiry("api", 1.0);
+    let text = render(&metrics);
     for metric in RECORDED.iter().chain(SCRAPED) {
         let help = format!("# HELP {} {}", metric.name, metric.help);
         let kind = format!("# TYPE {} {}", metric.name, metric.kind.as_str());

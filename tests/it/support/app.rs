@@ -28,6 +28,7 @@ pub struct TestAppBuilder {
     environment: Vec<(String, String)>,
     store: Option<Arc<dyn Store>>,
     executor: Option<Arc<dyn TaskExecutor>>,
+    client: Option<reqwest::Client>,
 }
 
 impl TestAppBuilder {
@@ -65,6 +66,12 @@ impl TestAppBuilder {
         self
     }
 
+    /// Who asks; by default somebody who knows nothing of certificates.
+    pub fn client(mut self, client: reqwest::Client) -> Self {
+        self.client = Some(client);
+        self
+    }
+
     pub async fn start(self) -> TestApp {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let (sandbox, _) = Sandbox::start(listener, self.sandbox, std::future::pending()).await.expect("a sandbox");
@@ -75,7 +82,7 @@ impl TestAppBuilder {
             sandbox,
             clock,
             folder,
-            client: reqwest::Client::builder().no_proxy().build().expect("a client"),
+            client: self.client.unwrap_or_else(|| reqwest::Client::builder().no_proxy().build().expect("a client")),
             base: String::new(),
             config: None,
             configuration: self.configuration,
@@ -110,6 +117,7 @@ impl TestApp {
             environment: Vec::new(),
             store: None,
             executor: None,
+            client: None,
         }
     }
 
@@ -153,7 +161,8 @@ impl TestApp {
         let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as Arc<dyn Clock>;
         let adapters = Adapters { clock, store, executor, ..Adapters::default() };
         let running = start(config.clone(), adapters, listener).await.expect("the service starts");
-        self.base = format!("http://{}", running.address());
+        let scheme = if config.server.tls.is_some() { "https" } else { "http" };
+        self.base = format!("{scheme}://{}", running.address());
         self.config = Some(config);
         self.running = Some(running);
         let (client, url) = (&self.client, format!("{}/readyz", self.base));
