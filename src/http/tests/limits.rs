@@ -52,13 +52,12 @@ async fn an_address_that_guesses_is_refused_before_its_token_is_looked_at() {
     assert_eq!((refused.status, refused.code().as_str()), (StatusCode::TOO_MANY_REQUESTS, "too_many_requests"));
     assert_eq!((refused.header("retry-after"), refused.header("cache-control")), ("1", "no-store"));
     assert_eq!(service.limited(), ["address"]);
-    // Neither a write nor an unknown path gets through, and a flood does not fill the audit trail: one line for the guesses, one for
-    // the write.
+    // Neither a write nor an unknown path gets through, and what is refused here for its number leaves no line but a write's first.
     let write = service.send(from("192.0.2.1", empty(request("POST", &schedules())))).await;
     let nowhere = service.send(from("192.0.2.1", empty(request("GET", "/nothing")))).await;
     assert_eq!((write.status.as_u16(), nowhere.status.as_u16()), (429, 429));
     let audited: Vec<_> = service.audited().iter().map(|event| event.outcome).collect();
-    assert_eq!(audited, [AuditOutcome::Denied, AuditOutcome::Rejected]);
+    assert_eq!(audited, [AuditOutcome::Denied, AuditOutcome::Denied, AuditOutcome::Rejected]);
     // Others are not concerned, nor is whoever watches over the service.
     let good = authorized("GET", &schedules(), "maintenance:read");
     assert_eq!(service.send(from("192.0.2.2", empty(good))).await.status, StatusCode::OK);
