@@ -65,9 +65,13 @@ pub fn catalog() -> &'static Catalog {
     static CATALOG: LazyLock<Catalog> = LazyLock::new(|| {
         let path = |text| PathTemplate::parse(text).expect("a path");
         let recipe = |text| Arc::new(Recipe::of(Call { method: Method::Post, path: path(text), body: Body::Parameters }));
-        let rebuild = Recipe { required_parameters: vec!["table".into(), "column".into()], ..(*recipe("/index/rebuild")).clone() };
+        let rebuild =
+            Recipe { required_parameters: vec!["table".into(), "column".into()], ..(*recipe("/index/rebuild")).clone() };
         let target = TargetCatalog {
-            recipes: BTreeMap::from([(TaskType::IndexRebuild, Arc::new(rebuild)), (TaskType::CacheWarm, recipe("/warm/{table}"))]),
+            recipes: BTreeMap::from([
+                (TaskType::IndexRebuild, Arc::new(rebuild)),
+                (TaskType::CacheWarm, recipe("/warm/{table}")),
+            ]),
             custom: BTreeMap::from([("vacuum".to_owned(), recipe("/vacuum"))]),
             ..TargetCatalog::default()
         };
@@ -93,9 +97,11 @@ pub fn cron_texts() -> BoxedStrategy<String> {
     };
     let day = prop_oneof![6 => field(1, 31), 1 => Just("L".to_owned()), 1 => Just("15W".to_owned()), 1 => Just("?".to_owned())];
     let month = prop_oneof![4 => field(1, 12), 1 => Just("JAN,jul".to_owned()), 1 => Just("FEB-apr".to_owned())];
-    let weekday = prop_oneof![4 => field(0, 7), 1 => Just("MON-fri".to_owned()), 1 => Just("5L".to_owned()), 1 => Just("2#3".to_owned())];
+    let weekday =
+        prop_oneof![4 => field(0, 7), 1 => Just("MON-fri".to_owned()), 1 => Just("5L".to_owned()), 1 => Just("2#3".to_owned())];
     let seconds = prop_oneof![3 => Just(String::new()), 1 => field(0, 59).prop_map(|field| format!("{field} "))];
     let fields = (seconds, field(0, 59), field(0, 23), day, month, weekday);
     let fields = fields.prop_map(|(s, m, h, day, month, weekday)| format!("{s}{m} {h} {day} {month} {weekday}"));
-    prop_oneof![8 => fields, 1 => prop::sample::select(vec!["@hourly", "@Daily", " @weekly ", "@YEARLY"]).prop_map(str::to_owned)].boxed()
+    prop_oneof![8 => fields, 1 => prop::sample::select(vec!["@hourly", "@Daily", " @weekly ", "@YEARLY"]).prop_map(str::to_owned)]
+        .boxed()
 }

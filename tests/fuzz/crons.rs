@@ -12,8 +12,43 @@ use crate::checks::{check_message, cron_texts, kind, now};
 use crate::driver::{Fuzz, Verdict};
 
 const WORDS: &[&str] = &[
-    "*", "*/", "/", "-", ",", "?", "L", "W", "LW", "#", "#5", "5L", "15W", "L-3", "MON", "SUN-SAT", "JAN", "DEC", "@", "@daily", "@yearly", "@reboot",
-    "0 ", " * * * *", "0 0 29 2 *", "29 2", "31", "59", "23", "*/10 * * * * *", "1-59/2", "7", "+", "\t", "0-", "*/0", "60",
+    "*",
+    "*/",
+    "/",
+    "-",
+    ",",
+    "?",
+    "L",
+    "W",
+    "LW",
+    "#",
+    "#5",
+    "5L",
+    "15W",
+    "L-3",
+    "MON",
+    "SUN-SAT",
+    "JAN",
+    "DEC",
+    "@",
+    "@daily",
+    "@yearly",
+    "@reboot",
+    "0 ",
+    " * * * *",
+    "0 0 29 2 *",
+    "29 2",
+    "31",
+    "59",
+    "23",
+    "*/10 * * * * *",
+    "1-59/2",
+    "7",
+    "+",
+    "\t",
+    "0-",
+    "*/0",
+    "60",
 ];
 /// The fires of an expression that are looked at.
 const FIRES: usize = 5;
@@ -38,10 +73,14 @@ fn judge(input: &[u8]) -> Verdict {
     ensure!(expression.as_str() == text, "the text has become '{}'", expression.as_str());
     let again = CronExpression::parse(expression.as_str(), now).context("refused when it is read again")?;
     ensure!(again == expression && again.same_as(text), "another expression when it is read again");
-    let stored: CronExpression = serde_json::from_value(serde_json::to_value(&expression)?).context("unreadable once it is stored")?;
+    let stored: CronExpression =
+        serde_json::from_value(serde_json::to_value(&expression)?).context("unreadable once it is stored")?;
 
     let fires = fires(&expression, now);
-    ensure!(fires == self::fires(&again, now) && fires == self::fires(&stored, now), "fires at other times when it is read again");
+    ensure!(
+        fires == self::fires(&again, now) && fires == self::fires(&stored, now),
+        "fires at other times when it is read again"
+    );
     ensure!(!fires.is_empty(), "never fires");
     let reference = reference(text);
     for pair in [now].iter().chain(&fires).collect::<Vec<_>>().windows(2) {
@@ -72,7 +111,13 @@ fn fires(expression: &CronExpression, after: Timestamp) -> Vec<Timestamp> {
 /// What the library that reads the expressions makes of one, without anything of ours.
 fn reference(text: &str) -> croner::Cron {
     let text = text.trim();
-    let nicknames = [("@hourly", "0 * * * *"), ("@daily", "0 0 * * *"), ("@weekly", "0 0 * * 0"), ("@monthly", "0 0 1 * *"), ("@yearly", "0 0 1 1 *")];
+    let nicknames = [
+        ("@hourly", "0 * * * *"),
+        ("@daily", "0 0 * * *"),
+        ("@weekly", "0 0 * * 0"),
+        ("@monthly", "0 0 1 * *"),
+        ("@yearly", "0 0 1 1 *"),
+    ];
     let fields = nicknames.iter().find(|(name, _)| name.eq_ignore_ascii_case(text)).map_or(text, |(_, fields)| fields);
     let parser = CronParser::builder().seconds(Seconds::Optional).year(Year::Disallowed).build();
     parser.parse(fields).expect("an expression that was accepted")

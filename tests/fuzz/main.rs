@@ -10,4 +10,6 @@ mod driver;
 
 mod crons;
 mod patches;
+mod recipes;
 mod schedules;
+mod tokens;

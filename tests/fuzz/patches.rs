@@ -34,7 +34,9 @@ fn judge(input: &[u8]) -> Verdict {
     let Some(Value::Array(pair)) = document(input) else { return Ok("no array".into()) };
     let [base, patch] = pair.as_slice() else { return Ok("no pair".into()) };
     check_merging(base, patch)?;
-    let Ok(current) = schedule_input::parse(base, catalog(), now()).map(|read| read.definition) else { return Ok("no schedule".into()) };
+    let Ok(current) = schedule_input::parse(base, catalog(), now()).map(|read| read.definition) else {
+        return Ok("no schedule".into());
+    };
     ensure!(apply(&current, &json!({})).as_ref() == Ok(&current), "a patch that says nothing changes something");
 
     let applied = apply(&current, patch);
@@ -52,7 +54,10 @@ fn judge(input: &[u8]) -> Verdict {
     Ok(format!("patched, {} fields, same {}", patch.as_object().map_or(0, |members| members.len().min(6)), patched == current))
 }
 
-fn apply(current: &ScheduleDefinition, patch: &Value) -> Result<ScheduleDefinition, Vec<themis_maintenance::domain::fields::FieldError>> {
+fn apply(
+    current: &ScheduleDefinition,
+    patch: &Value,
+) -> Result<ScheduleDefinition, Vec<themis_maintenance::domain::fields::FieldError>> {
     schedule_input::parse_patch(current, patch, catalog(), now()).map(|read| read.definition)
 }
 

@@ -12,11 +12,59 @@ use crate::checks::{catalog, check_errors, check_message, cron_texts, document, 
 use crate::driver::{Fuzz, Verdict};
 
 pub const WORDS: &[&str] = &[
-    "id", "name", "description", "cron_expression", "frequency", "tasks", "task_type", "parameters", "depends_on", "timeout_seconds", "max_attempts",
-    "window_start_hour", "window_end_hour", "enforce_window", "halt_on_task_failure", "enabled", "target", "targets", "target_group", "misfire_policy",
-    "fit_check", "on_window_close", "version", "warnings", "next_run_at", "DAILY", "weekly", "MONTHLY", "QUARTERLY", "CUSTOM", "INDEX_REBUILD",
-    "cache_warm", "RUN_ONCE", "skip", "RUN_TO_COMPLETION", "default", "east", "eu", "0 2 * * *", "@daily", "* * * * * *", "0 0 30 2 *", "0 7 1 1,4,7,10 *",
-    "endpoint", "vacuum", "table", "column", "*", "INDEX_REBUILD-2", "true", "null", "a..b", "../x",
+    "id",
+    "name",
+    "description",
+    "cron_expression",
+    "frequency",
+    "tasks",
+    "task_type",
+    "parameters",
+    "depends_on",
+    "timeout_seconds",
+    "max_attempts",
+    "window_start_hour",
+    "window_end_hour",
+    "enforce_window",
+    "halt_on_task_failure",
+    "enabled",
+    "target",
+    "targets",
+    "target_group",
+    "misfire_policy",
+    "fit_check",
+    "on_window_close",
+    "version",
+    "warnings",
+    "next_run_at",
+    "DAILY",
+    "weekly",
+    "MONTHLY",
+    "QUARTERLY",
+    "CUSTOM",
+    "INDEX_REBUILD",
+    "cache_warm",
+    "RUN_ONCE",
+    "skip",
+    "RUN_TO_COMPLETION",
+    "default",
+    "east",
+    "eu",
+    "0 2 * * *",
+    "@daily",
+    "* * * * * *",
+    "0 0 30 2 *",
+    "0 7 1 1,4,7,10 *",
+    "endpoint",
+    "vacuum",
+    "table",
+    "column",
+    "*",
+    "INDEX_REBUILD-2",
+    "true",
+    "null",
+    "a..b",
+    "../x",
 ];
 
 #[test]
@@ -68,7 +116,8 @@ pub fn parse(document: &Value) -> anyhow::Result<ScheduleDefinition> {
 pub fn documents() -> BoxedStrategy<Value> {
     let name = || "[A-Za-zäß][ -~é]{0,19}";
     let task_type = || prop::sample::select(TaskType::ALL.to_vec());
-    let scalar = prop_oneof![any::<i64>().prop_map(Value::from), any::<bool>().prop_map(Value::from), "\\PC{0,8}".prop_map(Value::from)];
+    let scalar =
+        prop_oneof![any::<i64>().prop_map(Value::from), any::<bool>().prop_map(Value::from), "\\PC{0,8}".prop_map(Value::from)];
     let parameters = || prop::collection::btree_map("[a-z*]{1,6}", scalar.clone(), 0..3).prop_map(|members| json!(members));
     let parameters = prop_oneof![3 => parameters(), 1 => prop::collection::vec(parameters(), 1..4).prop_map(Value::from)];
     let whole = (task_type(), prop::option::of(0..40_u32), parameters, prop::option::of(1..=MAX_ATTEMPTS), 1..=86_400_u32);

@@ -9,14 +9,52 @@ const LONGEST: usize = 16 * 1024;
 
 /// Texts that trip many readers: other blanks, quotes, line ends, directions of writing, what is cut in the middle of a character.
 const ODD: [&str; 22] = [
-    "\0", "\r\n", "\u{1b}[31m", "\u{7f}", "\u{85}", "\u{a0}", "\u{2028}", "\u{202e}", "\u{feff}", "\u{1f}", "\u{1e}", "ß", "İ", "👩‍🔬",
-    "e\u{301}", "%00", "%2e%2e%2f", "..", "\\", "\"", "{x}", "${x}",
+    "\0",
+    "\r\n",
+    "\u{1b}[31m",
+    "\u{7f}",
+    "\u{85}",
+    "\u{a0}",
+    "\u{2028}",
+    "\u{202e}",
+    "\u{feff}",
+    "\u{1f}",
+    "\u{1e}",
+    "ß",
+    "İ",
+    "👩‍🔬",
+    "e\u{301}",
+    "%00",
+    "%2e%2e%2f",
+    "..",
+    "\\",
+    "\"",
+    "{x}",
+    "${x}",
 ];
 
 /// Numbers at the edges of their types, and some that are none.
 const NUMBERS: [&str; 20] = [
-    "0", "-0", "-1", "1", "9", "10", "24", "59", "60", "64", "65", "256", "4294967296", "9223372036854775807", "-9223372036854775808",
-    "18446744073709551616", "1e308", "-1e999", "1e-400", "0.1",
+    "0",
+    "-0",
+    "-1",
+    "1",
+    "9",
+    "10",
+    "24",
+    "59",
+    "60",
+    "64",
+    "65",
+    "256",
+    "4294967296",
+    "9223372036854775807",
+    "-9223372036854775808",
+    "18446744073709551616",
+    "1e308",
+    "-1e999",
+    "1e-400",
+    "0.1",
 ];
 
 /// How deep something is put: at once, and below and above the limits of readers (64 and 128).
@@ -160,7 +198,8 @@ fn nth<'a>(value: &'a mut Value, index: &mut usize) -> Option<&'a mut Value> {
         return Some(value);
     }
     *index -= 1;
-    let members = |members: &'a mut Map<String, Value>, index: &mut usize| members.values_mut().find_map(|inner| nth(inner, index));
+    let members =
+        |members: &'a mut Map<String, Value>, index: &mut usize| members.values_mut().find_map(|inner| nth(inner, index));
     match value {
         Value::Array(items) => items.iter_mut().find_map(|inner| nth(inner, index)),
         Value::Object(object) => members(object, index),
