@@ -8,8 +8,14 @@
 mod checks;
 mod driver;
 
+mod answers;
+mod configuration;
 mod crons;
 mod patches;
 mod recipes;
+mod rows;
 mod schedules;
 mod tokens;
+
+// As in the library, for the sources of it that are compiled in (`answers`).
+use themis_maintenance::domain;

@@ -21,7 +21,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use mutate::Mutator;
-use report::Failure;
+use report::{Failure, Running};
 
 /// How long a target is tried where `THEMIS_FUZZ_SECONDS` says nothing.
 const SECONDS: u64 = 2;
@@ -67,7 +67,8 @@ impl Fuzz {
         let shared = Arc::clone(&watched);
         // Not joined: one that hangs never ends, and one that ends has reported.
         std::thread::spawn(move || {
-            let _ = report.send(Run { judge: make(), watched: shared, seen: HashSet::new() }.of(self, seed));
+            let _ = report
+                .send(Run { judge: make(), watched: shared, running: Running::new(name), seen: HashSet::new() }.of(self, seed));
         });
         let mut last = 0;
         let failure = loop {
@@ -92,6 +93,7 @@ impl Fuzz {
 struct Run<J> {
     judge: J,
     watched: Arc<Mutex<Watched>>,
+    running: Running,
     /// Answers that were given.
     seen: HashSet<String>,
 }
@@ -150,6 +152,7 @@ impl<J: FnMut(&[u8]) -> Verdict> Run<J> {
             watched.input.clear();
             watched.input.extend_from_slice(input);
         }
+        self.running.keep(input);
         let mut fastest = Duration::MAX;
         for _ in 0..TRIES {
             let started = now();

@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::cell::Cell;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Once;
 use std::time::Duration;
 
@@ -25,9 +25,7 @@ impl Failure {
     /// Keeps the input in a file, and says how to go on.
     pub fn report(&self, name: &str, seed: u64) -> String {
         let Self { what, input, count } = self;
-        // Only integration tests have a folder below target/.
-        let folder = option_env!("CARGO_TARGET_TMPDIR").map_or_else(std::env::temp_dir, |folder| Path::new(folder).to_owned());
-        let path = folder.join(format!("fuzz-{name}-{seed}"));
+        let path = folder().join(format!("fuzz-{name}-{seed}"));
         let kept = match std::fs::write(&path, input) {
             Ok(()) => path.display().to_string(),
             Err(error) => format!("nowhere ({error})"),
@@ -38,6 +36,31 @@ impl Failure {
             "fuzz target {name}: {what}\n  input: {shown}{rest}\n  kept in: {kept}\n  found with: THEMIS_FUZZ_SEED={seed}, input {count}\n\
              Mend the reader, and keep the input: cp {kept} tests/fuzz/corpus/{name}/WHAT-IT-IS"
         )
+    }
+}
+
+/// Where inputs are kept. Only integration tests have a folder below `target`.
+fn folder() -> PathBuf {
+    option_env!("CARGO_TARGET_TMPDIR").map_or_else(std::env::temp_dir, |folder| Path::new(folder).to_owned())
+}
+
+/// The input that is being tried: a stack that overflows ends the process before anything could be reported.
+pub(super) struct Running(PathBuf);
+
+impl Running {
+    pub fn new(name: &str) -> Self {
+        Self(folder().join(format!("fuzz-{name}-running-{}", std::process::id())))
+    }
+
+    pub fn keep(&self, input: &[u8]) {
+        // Without it there would be less to go by, and nothing else.
+        let _ = std::fs::write(&self.0, input);
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
     }
 }
 
