@@ -148,6 +148,10 @@ impl Database {
             return Ok(format!("{table}: damaged"));
         }
         self.execute("DELETE FROM schedules; DELETE FROM jobs; DELETE FROM idempotency_keys; DELETE FROM audit_outbox").await?;
+        for job in &loaded.jobs {
+            let known = job.definition.tasks.len();
+            ensure!(job.tasks.iter().all(|task| task.position < known), "a job has a task that its definition does not know");
+        }
         let (changes, events) = changes(&loaded);
         let outbox = OutboxCommit { first_position: 7, events: &events, written_up_to: None };
         self.store.commit(&changes, outbox).await.context("what was read cannot be written")?;

@@ -113,6 +113,11 @@ fn job_row(job: &Job) -> Result<JobRow<'_>, serde_json::Error> {
 pub(in crate::storage) trait Entity: DeserializeOwned + Send + 'static {
     /// The id of its row.
     fn row_id(&self) -> Result<String, serde_json::Error>;
+
+    /// Why it cannot be worked with, although it has the right form.
+    fn fault(&self) -> Option<String> {
+        None
+    }
 }
 
 impl Entity for Schedule {
@@ -124,6 +129,12 @@ impl Entity for Schedule {
 impl Entity for Job {
     fn row_id(&self) -> Result<String, serde_json::Error> {
         Ok(self.id.to_string())
+    }
+
+    /// What a task is told stands at its position in the definition: the rules take it for granted that it is there.
+    fn fault(&self) -> Option<String> {
+        let stray = self.tasks.iter().find(|task| task.position >= self.definition.tasks.len())?;
+        Some(format!("the task '{}' is none of the definition's", printable(&stray.name)))
     }
 }
 
@@ -141,7 +152,10 @@ impl Entity for IdempotencyRecord {
 pub(in crate::storage) fn entity<T: Entity>(id: &[u8], body: &[u8]) -> Result<T, String> {
     let entity: T = json(body)?;
     let own = entity.row_id().map_err(|error| error.to_string())?;
-    if own.as_bytes() == id { Ok(entity) } else { Err(format!("the body is that of {}", printable(&own))) }
+    if own.as_bytes() != id {
+        return Err(format!("the body is that of {}", printable(&own)));
+    }
+    entity.fault().map_or(Ok(entity), Err)
 }
 
 /// Reads the bytes of a text, which need not be one on a damaged disk.

@@ -155,7 +155,7 @@ impl Mutator {
         match random.random_range(0..9) {
             0 => Value::Null,
             1 => Value::Bool(random.random()),
-            2 | 3 => serde_json::from_str::<Value>(*pick(random, &NUMBERS)).unwrap_or_default(),
+            2 | 3 => serde_json::from_str(pick::<&str>(random, &NUMBERS)).unwrap_or_default(),
             4 => Value::from(format!("{}{}", pick(random, self.words), pick(random, &ODD))),
             5 => Value::from("x".repeat(*pick(random, &[0, 1, 200, 201, 2001]))),
             6 => [json!([]), json!({}), json!("")][random.random_range(0..3)].clone(),
