@@ -1,12 +1,15 @@
 //! Bearer tokens: whatever is accepted was signed as it stands by one of the keys. An input is a token; or JSON claims, which are signed
 //! first; or an array of a header and claims, which are signed first, too.
 
+use std::collections::HashSet;
+
 use anyhow::{Context as _, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey};
 use proptest::prelude::*;
 use secrecy::SecretString;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Value, json};
 use themis_maintenance::domain::time::Timestamp;
 use themis_maintenance::http::{TokenVerifier, VerificationKey, VerifierSettings};
@@ -162,6 +165,9 @@ fn check_accepted(token: &str, subject: &str, now: Timestamp) -> anyhow::Result<
     let read = |part: &str| -> anyhow::Result<Value> { Ok(serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part)?)?) };
     let (header, claims) =
         (read(header).context("accepts a header that is no JSON")?, read(payload).context("accepts claims that are no JSON")?);
+    // Others might read the other one.
+    let MemberNames(names) = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload)?)?;
+    ensure!(names.iter().collect::<HashSet<_>>().len() == names.len(), "accepts a repeated claim: {names:?}");
     let expiry = claims["exp"].as_f64().context("accepts a token without exp")?;
     ensure!(expiry > now.timestamp() as f64 - 30.0, "accepts a token that has expired");
     ensure!(claims["sub"].as_str() == Some(subject), "takes {subject:?} for the subject");
@@ -179,6 +185,31 @@ fn check_accepted(token: &str, subject: &str, now: Timestamp) -> anyhow::Result<
     let (message, _) = token.rsplit_once('.').context("parts")?;
     ensure!(signed(message, algorithm)? == token, "accepts an {algorithm:?} token that nobody signed");
     Ok(algorithm)
+}
+
+/// The names of an object's members as they stand there, repeated ones too.
+struct MemberNames(Vec<String>);
+
+impl<'de> Deserialize<'de> for MemberNames {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Names;
+        impl<'de> Visitor<'de> for Names {
+            type Value = MemberNames;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<MemberNames, A::Error> {
+                let mut names = Vec::new();
+                while let Some((name, IgnoredAny)) = members.next_entry()? {
+                    names.push(name);
+                }
+                Ok(MemberNames(names))
+            }
+        }
+        deserializer.deserialize_map(Names)
+    }
 }
 
 /// The one token for a message that a key of ours makes.

@@ -99,13 +99,15 @@ struct Run<J> {
 }
 
 impl<J: FnMut(&[u8]) -> Verdict> Run<J> {
+    #[expect(clippy::print_stderr, reason = "the seed and the figures, for whoever repeats the run")]
     fn of(mut self, fuzz: Fuzz, seed: u64) -> Option<Failure> {
         report::install_quiet_hook();
-        let mut pool = corpus(fuzz.name);
-        for input in &pool {
-            if let Some(failure) = self.failure(input) {
-                return Some(failure);
+        let mut pool = Vec::new();
+        for (file, input) in corpus(fuzz.name) {
+            if let Some(failure) = self.failure(&input) {
+                return Some(Failure { what: format!("{} (corpus file {file})", failure.what), ..failure });
             }
+            pool.push(input);
         }
         let mut random = StdRng::seed_from_u64(seed);
         let mut key = [0; 32];
@@ -133,6 +135,8 @@ impl<J: FnMut(&[u8]) -> Verdict> Run<J> {
                 pool.push(input);
             }
         }
+        let count = self.watched.lock().unwrap_or_else(PoisonError::into_inner).count;
+        eprintln!("fuzz target {}: {count} inputs, {} different answers, THEMIS_FUZZ_SEED={seed}", fuzz.name, self.seen.len());
         None
     }
 
@@ -175,13 +179,17 @@ fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus").join(name)
 }
 
-/// The files of a target, in the order of their names.
-fn corpus(name: &str) -> Vec<Vec<u8>> {
+/// The files of a target with their names, in the order of these.
+fn corpus(name: &str) -> Vec<(String, Vec<u8>)> {
     let entries = std::fs::read_dir(folder(name)).expect("a folder of the corpus").map(|entry| entry.expect("an entry").path());
     let mut paths: Vec<PathBuf> = entries.collect();
     paths.sort();
     assert!(!paths.is_empty(), "the corpus of {name} is empty");
-    paths.into_iter().map(|path| std::fs::read(path).expect("a file of the corpus")).collect()
+    let read = |path: PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        (name, std::fs::read(path).expect("a file of the corpus"))
+    };
+    paths.into_iter().map(read).collect()
 }
 
 #[expect(clippy::disallowed_methods, reason = "the time of the machine is what bounds a run")]
