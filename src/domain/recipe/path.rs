@@ -31,7 +31,7 @@ impl PathTemplate {
         let forbidden = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '\\' | '#');
         if !text.starts_with('/')
             || text.contains("//")
-            || percent_decode(text).contains("..")
+            || text.contains("..")
             || text.contains(forbidden)
             || has_half_an_escape(text)
         {
