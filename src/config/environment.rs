@@ -12,6 +12,10 @@ use super::mistake::{Notes, Source};
 /// What the variables of the service begin with.
 pub const ENVIRONMENT_PREFIX: &str = "THEMIS_MAINTENANCE__";
 
+/// The most levels of one key. The deepest keys that mean something have less than ten; layers are read recursively, and a name of
+/// thousands would exhaust the stack.
+const MAX_LEVELS: usize = 32;
+
 /// Makes a layer of the variables that begin with the prefix. Of two spellings of one key the later one counts.
 pub(super) fn environment_layer(variables: impl IntoIterator<Item = (String, String)>, notes: &Notes) -> Node {
     // Sorted by key, so that the outcome does not depend on the order of the environment.
@@ -27,6 +31,10 @@ pub(super) fn environment_layer(variables: impl IntoIterator<Item = (String, Str
         let path: Vec<&str> = key.split("__").collect();
         if path.iter().any(|segment| segment.is_empty()) {
             notes.add("", format!("is not a key: write {ENVIRONMENT_PREFIX}SECTION__KEY"), &source);
+            continue;
+        }
+        if path.len() > MAX_LEVELS {
+            notes.add("", format!("is not a key: it has more than {MAX_LEVELS} levels"), &source);
             continue;
         }
         let leaf = Node::from_text(text, &source);

@@ -5,6 +5,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::domain::fields::{printable, printable_message};
+
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
@@ -21,7 +23,7 @@ impl fmt::Display for Source {
         match self {
             Self::Default => formatter.write_str("defaults"),
             Self::File(path) => write!(formatter, "{}", path.display()),
-            Self::Environment(name) => write!(formatter, "environment variable {name}"),
+            Self::Environment(name) => write!(formatter, "environment variable {}", printable(name)),
         }
     }
 }
@@ -70,8 +72,10 @@ impl std::error::Error for ConfigMistakes {}
 pub(super) struct Notes(RefCell<Vec<ConfigMistake>>);
 
 impl Notes {
+    /// Notes a mistake. Keys and messages quote what was written, and are printed on a terminal: cut, and without control characters.
     pub(super) fn add(&self, key: impl Into<String>, message: impl Into<String>, source: &Arc<Source>) {
-        let mistake = ConfigMistake { key: key.into(), message: message.into(), source: source.as_ref().clone() };
+        let (key, message) = (printable_message(&key.into()), printable_message(&message.into()));
+        let mistake = ConfigMistake { key, message, source: source.as_ref().clone() };
         self.0.borrow_mut().push(mistake);
     }
 

@@ -92,7 +92,7 @@ pub(super) fn probes(sections: Vec<(&str, Section<'_>)>, is_target: impl Fn(&str
 fn probe(name: &str, mut section: Section<'_>, is_target: impl Fn(&str) -> bool) -> Option<ProbeConfig> {
     check_name(name, &section);
     if OWN_MODULES.contains(&name) {
-        section.mistake("", format!("is the name of a module of the service itself ({})", OWN_MODULES.join(", ")));
+        section.table_mistake(format!("is the name of a module of the service itself ({})", OWN_MODULES.join(", ")));
     }
     let disabled = section.or("disabled", false, boolean);
     let kind = section.required("kind", string);

@@ -37,7 +37,7 @@ impl<'a> Section<'a> {
 
     /// The path of a key.
     pub(super) fn path(&self, key: &str) -> String {
-        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+        below(&self.path, key)
     }
 
     /// The raw value. An empty string counts as absent: it is how a variable or a file takes back what a lower layer set.
@@ -82,10 +82,7 @@ impl<'a> Section<'a> {
     /// A table of tables by name.
     pub(super) fn named(&mut self, key: &'static str) -> Vec<(&'a str, Self)> {
         let Some(Self { members, path, notes, .. }) = self.section(key) else { return Vec::new() };
-        members
-            .iter()
-            .filter_map(|(name, node)| Some((name.as_str(), Self::new(format!("{path}.{name}"), node, notes)?)))
-            .collect()
+        members.iter().filter_map(|(name, node)| Some((name.as_str(), Self::new(below(&path, name), node, notes)?))).collect()
     }
 
     /// The members of a table whose keys are names, those with an empty string left out: that is how a layer takes one back.
@@ -170,6 +167,13 @@ impl<'a> Section<'a> {
             self.mistake(key, format!("is not a known key{hint}"));
         }
     }
+}
+
+/// The path of a key below another one; quoted when nothing could be seen of it.
+fn below(path: &str, key: &str) -> String {
+    let quoted = key.trim().is_empty().then(|| format!("{key:?}"));
+    let key = quoted.as_deref().unwrap_or(key);
+    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
 
 fn is_blank(node: &Node) -> bool {

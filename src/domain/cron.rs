@@ -13,6 +13,7 @@ use chrono::{Datelike, Days, NaiveDate, NaiveTime, TimeDelta, Timelike};
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
 
+use super::fields::printable_message;
 use super::time::Timestamp;
 use super::window::Window;
 
@@ -157,7 +158,7 @@ impl CronExpression {
             return Err(CronError::Shape);
         }
         let parser = CronParser::builder().seconds(Seconds::Optional).year(Year::Disallowed).build();
-        let syntax = |error: croner::errors::CronError| CronError::Syntax(error.to_string());
+        let syntax = |error: croner::errors::CronError| CronError::Syntax(printable_message(&error.to_string()));
         let cron = parser.parse(expanded).map_err(syntax)?;
         let bits =
             |count: u32, matches: &dyn Fn(u32) -> bool| (0..count).filter(|&n| matches(n)).fold(0, |set, n| set | 1_u64 << n);
@@ -236,7 +237,9 @@ impl DayRule {
     }
 
     fn matches(&self, date: NaiveDate) -> bool {
-        self.months >> date.month() & 1 == 1
+        // croner panics at the ends of the calendar, where a damaged row may point. RFC 3339 ends at 9999 in any case.
+        (0..=9999).contains(&date.year())
+            && self.months >> date.month() & 1 == 1
             && self.cron.pattern.day_match(date.year(), date.month(), date.day()).unwrap_or(false)
     }
 
@@ -375,6 +378,7 @@ mod tests {
             assert!(matches!(parse(syntax), Err(CronError::Syntax(_))), "{syntax}: {:?}", parse(syntax));
         }
         assert!(parse(&"0,".repeat(600)).is_err());
+        assert!(parse("\u{1b} * * * *").is_err_and(|error| !error.to_string().contains(char::is_control)));
     }
 
     #[test]
@@ -391,6 +395,13 @@ mod tests {
         assert_eq!((count, last), (365 * 8640, Some(at("2027-01-01T00:00:00Z"))));
         let daily = parse("0 2 * * *").expect("cron");
         assert_eq!(daily.matches_between(at("2026-01-01T02:00:00Z"), at("2026-01-02T01:59:59Z")), (0, None));
+    }
+
+    #[test]
+    fn there_is_no_match_at_the_ends_of_the_calendar() {
+        let daily = parse("0 2 * * *").expect("cron");
+        assert_eq!(daily.next_after(Timestamp::MAX_UTC), None);
+        assert_eq!(daily.next_after(Timestamp::MIN_UTC), None);
     }
 
     #[test]

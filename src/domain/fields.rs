@@ -101,7 +101,9 @@ impl<'a> Fields<'a> {
     pub fn finish(mut self) -> Vec<FieldError> {
         for field in self.members.keys() {
             if !self.known.iter().any(|known| known == field) {
-                let path = self.path(&printable(field));
+                // A blank name would name nothing.
+                let shown = if field.trim().is_empty() { format!("{:?}", printable(field)) } else { printable(field) };
+                let path = self.path(&shown);
                 self.errors.push(FieldError::new(path, "is not a known field"));
             }
         }
@@ -145,9 +147,19 @@ pub fn depth(value: &Value) -> usize {
 
 /// A caller's text, cut and with control characters replaced, fit for a message.
 pub fn printable(text: &str) -> String {
-    const LONGEST: usize = 100;
-    let mut cut: String = text.chars().take(LONGEST).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
-    if text.chars().nth(LONGEST).is_some() {
+    // Enough to recognise what was sent.
+    cut(text, 100)
+}
+
+/// A message that quotes a caller's text somewhere, for example a library's, cut and with control characters replaced.
+pub fn printable_message(message: &str) -> String {
+    // Some sentences with what they quote.
+    cut(message, 500)
+}
+
+fn cut(text: &str, longest: usize) -> String {
+    let mut cut: String = text.chars().take(longest).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    if text.chars().nth(longest).is_some() {
         cut.push('…');
     }
     cut
@@ -160,7 +172,7 @@ mod tests {
 
     #[test]
     fn all_mistakes_are_gathered_with_their_paths() {
-        let document = json!({"a": 1, "b": "x", "c": 300, "d": null, "e": 1.5, "zzz": 0});
+        let document = json!({"a": 1, "b": "x", "c": 300, "d": null, "e": 1.5, "zzz": 0, "": 1});
         let mut fields = Fields::new(document.as_object().expect("an object"), "tasks[1]");
         assert_eq!(fields.string("a"), None);
         assert_eq!(fields.boolean("b"), None);
@@ -177,6 +189,7 @@ mod tests {
                 "tasks[1].c must be an integer from 0 to 23",
                 "tasks[1].e must be an integer from 0 to 23",
                 "tasks[1].zzz is not a known field",
+                "tasks[1].\"\" is not a known field",
             ]
         );
     }

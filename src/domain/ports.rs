@@ -199,7 +199,7 @@ pub struct Checkpoint {
 impl Checkpoint {
     /// True when there is nothing in it.
     pub fn is_empty(&self) -> bool {
-        self.handle.is_none() && self.captured.is_empty()
+        self.handle.is_none() && self.accepted_at.is_none() && self.captured.is_empty()
     }
 }
 

@@ -137,6 +137,10 @@ impl TargetSelection {
 /// How many durations of a task are kept.
 pub const KEPT_DURATIONS: usize = 10;
 
+/// The most warnings about tasks that one schedule shows. It can have 64 tasks of 256 calls each on 64 targets, and is shown in lists: what
+/// a person reads of it is enough.
+pub const MAX_TASK_WARNINGS: usize = 100;
+
 /// The bundles of ready schedules that a configuration can name.
 pub const BUNDLE_NAMES: [&str; 4] = ["daily", "weekly", "monthly", "quarterly"];
 
@@ -252,24 +256,36 @@ impl ScheduleDefinition {
 
     /// What its author should know: tasks that cannot run on the target, and a cron that never falls inside the window.
     pub fn warnings(&self, catalog: &Catalog) -> Vec<String> {
-        let mut warnings = Vec::new();
-        let names = super::task::resolved_names(&self.tasks);
-        let targets = self.target.resolve(catalog);
-        for (task, name) in self.tasks.iter().zip(&names) {
-            for target in &targets {
-                for parameters in catalog.parameters(target, task).each() {
-                    let warning = task_warning(catalog, target, task.task_type, parameters);
-                    let warning = warning.map(|words| format!("task '{name}': {words}"));
-                    warnings.extend(warning.filter(|warning| !warnings.contains(warning)));
-                }
-            }
-        }
+        let mut warnings = self.task_warnings(catalog);
         if self.fit_check && !self.window_can_cut_short() {
             warnings.push("fit_check has no effect: no window ever cuts a job of this schedule short".to_owned());
         }
         if self.enforce_window && !self.cron.ever_inside(self.window) {
             let window = self.window;
             warnings.push(format!("'{}' never falls inside the window {window}: every fire will be skipped", self.cron.as_str()));
+        }
+        warnings
+    }
+
+    fn task_warnings(&self, catalog: &Catalog) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let names = super::task::resolved_names(&self.tasks);
+        let targets = self.target.resolve(catalog);
+        for (task, name) in self.tasks.iter().zip(&names) {
+            for target in &targets {
+                for parameters in catalog.parameters(target, task).each() {
+                    let Some(words) = task_warning(catalog, target, task.task_type, parameters) else { continue };
+                    let warning = format!("task '{name}': {words}");
+                    if warnings.contains(&warning) {
+                        continue;
+                    }
+                    if warnings.len() == MAX_TASK_WARNINGS {
+                        warnings.push(format!("there are more than these {MAX_TASK_WARNINGS} warnings about tasks"));
+                        return warnings;
+                    }
+                    warnings.push(warning);
+                }
+            }
         }
         warnings
     }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::catalog::Catalog;
 use super::cron::CronExpression;
-use super::fields::{FieldError, Fields, printable, type_name};
+use super::fields::{FieldError, Fields, printable, printable_message, type_name};
 use super::ids::ScheduleId;
 use super::merge_patch;
 use super::schedule::{Frequency, MisfirePolicy, OnWindowClose, ScheduleDefinition};
@@ -360,10 +360,6 @@ fn check_names_and_order(tasks: &[TaskSpec]) -> Vec<FieldError> {
         errors.push(FieldError::new(format!("tasks[{}].depends_on", error.index()), printable_message(&error.to_string())));
     }
     errors
-}
-
-fn printable_message(message: &str) -> String {
-    message.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).take(500).collect()
 }
 
 fn unknown_task_type(name: &str) -> String {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, DurationRound, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
 /// An instant in UTC. Everything the service stores or shows is cut to whole milliseconds.
 pub type Timestamp = DateTime<Utc>;
@@ -14,7 +14,8 @@ pub fn format_timestamp(instant: Timestamp) -> String {
 
 /// Cuts an instant to whole milliseconds, so that what is stored equals what is shown.
 pub fn to_millis(instant: Timestamp) -> Timestamp {
-    instant.duration_trunc(TimeDelta::milliseconds(1)).unwrap_or(instant)
+    // Unlike chrono's own truncation, which counts nanoseconds, this holds for every year.
+    DateTime::from_timestamp_millis(instant.timestamp_millis()).unwrap_or(instant)
 }
 
 /// Whole milliseconds from `start` to `end`, zero when the clock went back in between.
@@ -37,9 +38,9 @@ pub mod serde_millis {
         serializer.serialize_str(&super::format_timestamp(*instant))
     }
 
-    /// Reads RFC 3339.
+    /// Reads RFC 3339; cut to milliseconds, so that it is the same once it is written again.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
-        Timestamp::deserialize(deserializer)
+        Timestamp::deserialize(deserializer).map(super::to_millis)
     }
 }
 
@@ -56,8 +57,8 @@ pub mod serde_millis_option {
         }
     }
 
-    /// Reads RFC 3339 or null.
+    /// Reads RFC 3339, cut to milliseconds, or null.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
-        Option::<Timestamp>::deserialize(deserializer)
+        Option::<Timestamp>::deserialize(deserializer).map(|instant| instant.map(super::to_millis))
     }
 }

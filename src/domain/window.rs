@@ -9,9 +9,25 @@ use super::time::Timestamp;
 
 /// UTC hours `[start, end)`; `start > end` spans midnight, `start == end` is the whole day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Hours")]
 pub struct Window {
     start_hour: u8,
     end_hour: u8,
+}
+
+/// A window as it is stored, before its hours are checked.
+#[derive(Deserialize)]
+struct Hours {
+    start_hour: u8,
+    end_hour: u8,
+}
+
+impl TryFrom<Hours> for Window {
+    type Error = &'static str;
+
+    fn try_from(Hours { start_hour, end_hour }: Hours) -> Result<Self, Self::Error> {
+        Self::new(start_hour, end_hour).ok_or("a window's hours are from 0 to 23")
+    }
 }
 
 impl Window {

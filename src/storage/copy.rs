@@ -3,11 +3,11 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use serde::de::DeserializeOwned;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{Connection, Row};
 
 use super::sqlite::MIGRATIONS;
+use super::sqlite::rows::{entity, json};
 use crate::domain::audit::AuditEvent;
 use crate::domain::idempotency::IdempotencyRecord;
 use crate::domain::job::Job;
@@ -143,36 +143,45 @@ pub async fn check(file: &Path) -> Result<CheckSummary, CheckError> {
         return Err(CheckError::Schema(schema));
     }
     let mut bad = Vec::new();
-    let schedules = parse::<Schedule>(&mut connection, "SELECT id, body FROM schedules", "schedule", &mut bad).await?;
-    let jobs = parse::<Job>(&mut connection, "SELECT id, body FROM jobs", "job", &mut bad).await?;
+    let schedules = parse(
+        &mut connection,
+        entity::<Schedule>,
+        "SELECT CAST(id AS BLOB), CAST(body AS BLOB) FROM schedules",
+        "schedule",
+        &mut bad,
+    )
+    .await?;
+    let jobs =
+        parse(&mut connection, entity::<Job>, "SELECT CAST(id AS BLOB), CAST(body AS BLOB) FROM jobs", "job", &mut bad).await?;
     // A copy of an earlier version lacks the tables of later ones.
     let tables: Vec<(String,)> = sqlx::query_as("SELECT name FROM sqlite_schema").fetch_all(&mut connection).await?;
     let has = |name: &str| tables.iter().any(|(table,)| table == name);
     if has("idempotency_keys") {
-        let rows = "SELECT id, body FROM idempotency_keys";
-        parse::<IdempotencyRecord>(&mut connection, rows, "answer under the key", &mut bad).await?;
+        let rows = "SELECT CAST(id AS BLOB), CAST(body AS BLOB) FROM idempotency_keys";
+        parse(&mut connection, entity::<IdempotencyRecord>, rows, "answer under the key", &mut bad).await?;
     }
     let mut events = 0;
     if has("audit_outbox") {
-        let rows = "SELECT event_id, event FROM audit_outbox WHERE event IS NOT NULL";
-        events = parse::<AuditEvent>(&mut connection, rows, "audit event", &mut bad).await?;
+        let rows = "SELECT CAST(event_id AS BLOB), CAST(event AS BLOB) FROM audit_outbox WHERE event IS NOT NULL";
+        events = parse(&mut connection, |_, body| json::<AuditEvent>(body), rows, "audit event", &mut bad).await?;
     }
     if bad.is_empty() { Ok(CheckSummary { schedules, jobs, events, schema }) } else { Err(CheckError::Rows(bad)) }
 }
 
 /// Reads every row; returns how many there are and adds those that cannot be read to `bad`.
-async fn parse<T: DeserializeOwned>(
+async fn parse<T>(
     connection: &mut SqliteConnection,
+    read: impl Fn(&[u8], &[u8]) -> Result<T, String>,
     query: &'static str,
     kind: &str,
     bad: &mut Vec<String>,
 ) -> Result<usize, sqlx::Error> {
-    let rows: Vec<(String, String)> = sqlx::query_as(query).fetch_all(connection).await?;
+    let rows: Vec<(Vec<u8>, Vec<u8>)> = sqlx::query_as(query).fetch_all(connection).await?;
     for (id, body) in &rows {
-        if let Err(error) = serde_json::from_str::<T>(body)
+        if let Err(error) = read(id, body)
             && bad.len() < NAMED_ROWS
         {
-            bad.push(format!("{kind} {id}: {error}"));
+            bad.push(format!("{kind} {}: {error}", id.escape_ascii()));
         }
     }
     Ok(rows.len())

@@ -68,7 +68,9 @@ fn targets_have_a_plain_url_and_a_plain_name() {
         refused(&format!("targets.default.base_url = '{url}'"), &format!("targets.default.base_url {expected}"));
     }
     for name in ["Eu", "-eu", "_eu", "e.u", "é", ""] {
-        refused(&format!("[targets.'{name}']\nbase_url = 'http://h'"), &format!("targets.{name} has a name"));
+        // A name that cannot be seen is shown in quotes.
+        let shown = if name.is_empty() { "\"\"" } else { name };
+        refused(&format!("[targets.'{name}']\nbase_url = 'http://h'"), &format!("targets.{shown} has a name"));
     }
     assert!(accepted("[targets.0-a_b]\nbase_url = 'https://h:1/x'").catalog.has_target("0-a_b"));
     refused("[targets.eu]\nmax_concurrent_jobs = 2", "targets.eu.base_url is missing");
@@ -138,4 +140,12 @@ fn the_summary_says_what_was_understood() {
         ", profile themisdb-2026, as h, CERTIFICATE NOT VERIFIED, left alone for 10s after 2 failures, 1 pre-flight check\n";
     assert!(summary.contains(expected), "{summary}");
     assert_eq!(TaskType::ALL.len(), 19);
+}
+
+#[test]
+fn names_that_cannot_be_shown_are_made_visible() {
+    refused("\"\\u001b[2J\" = 1", "\u{fffd}[2J is not a known key");
+    refused("[server]\n\" \" = 1", "server.\" \" is not a known key");
+    let deep = Setup::new().variable(&["A"; 33].join("__"), "1");
+    assert_eq!(deep.mistakes(), [" is not a key: it has more than 32 levels"]);
 }

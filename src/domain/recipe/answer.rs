@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::pattern::Pattern;
 use super::render::{RenderError, fill, lone_place, scalar_text};
 use super::selector::Selector;
-use crate::domain::fields::printable;
+use crate::domain::fields::{printable, printable_message};
 
 /// When an answer counts as success.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -132,7 +132,7 @@ impl fmt::Display for Test {
             Self::NotEquals(operand) => write!(formatter, "must be there and not {operand}"),
             Self::AtLeast(operand) => write!(formatter, "must be at least {operand}{}", operand.doubt()),
             Self::AtMost(operand) => write!(formatter, "must be at most {operand}{}", operand.doubt()),
-            Self::Matches(pattern) => write!(formatter, "must match /{}/", pattern.as_str()),
+            Self::Matches(pattern) => write!(formatter, "must match /{}/", printable_message(pattern.as_str())),
             Self::Exists => formatter.write_str("must be there"),
             Self::Absent => formatter.write_str("must be absent"),
         }

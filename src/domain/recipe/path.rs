@@ -16,7 +16,7 @@ pub struct PathTemplate(String);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PathTemplateError {
     /// It has to be a path, never a URL.
-    #[error("must begin with '/' and contain no '//', no '..' and no blank")]
+    #[error("must begin with '/' and contain no '//', no '..', no blank, and no '%' without two hex digits")]
     NotAPath,
     /// `/admin/restore` replaces the live database (THEMISDB.md).
     #[error("must not lead to /admin/restore, which replaces the live database")]
@@ -33,7 +33,12 @@ impl PathTemplate {
     /// Says which rule the text breaks.
     pub fn parse(text: &str) -> Result<Self, PathTemplateError> {
         let forbidden = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '\\' | '#');
-        if !text.starts_with('/') || text.contains("//") || text.contains("..") || text.contains(forbidden) {
+        if !text.starts_with('/')
+            || text.contains("//")
+            || text.contains("..")
+            || text.contains(forbidden)
+            || has_half_an_escape(text)
+        {
             return Err(PathTemplateError::NotAPath);
         }
         if leads_to_restore(text) {
@@ -81,10 +86,28 @@ impl PathTemplate {
     }
 }
 
+/// True for a `%` without its two digits: a value could complete it, and make a dot or a slash of it.
+fn has_half_an_escape(text: &str) -> bool {
+    let digits = |rest: &str| rest.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+    text.split('%').skip(1).any(|rest| !digits(rest))
+}
+
+/// How many servers on the way may each decode a path: a proxy, one behind it, and the target.
+const DECODERS: usize = 3;
+
 /// True when a server might take the path for `/admin/restore`: encoded letters, slashes and dots are read as what they stand for,
-/// and `..` is followed.
+/// also when they were encoded more than once, and `..` is followed.
 pub fn leads_to_restore(path: &str) -> bool {
-    let path = percent_decode_str(path.split('?').next().unwrap_or_default()).decode_utf8_lossy().to_ascii_lowercase();
+    let path = path.split('?').next().unwrap_or_default().to_owned();
+    std::iter::successors(Some(path), |path| {
+        path.contains('%').then(|| percent_decode_str(path).decode_utf8_lossy().into_owned())
+    })
+    .take(1 + DECODERS)
+    .any(|path| is_restore(&path))
+}
+
+fn is_restore(path: &str) -> bool {
+    let path = path.to_ascii_lowercase();
     let mut resolved: Vec<&str> = Vec::new();
     for segment in path.split('/') {
         match segment {

@@ -4,6 +4,8 @@ use std::fmt;
 
 use regex::{Regex, RegexBuilder};
 
+use crate::domain::fields::printable_message;
+
 /// The longest expression, in bytes. An assertion looks for a word or two, not for a language.
 const LONGEST: usize = 1000;
 /// What a compiled expression may take, in bytes: a short one such as `\w{1000}` can become large.
@@ -27,7 +29,7 @@ impl Pattern {
             // A syntax error is drawn over several lines; the last one says it.
             let error = error.to_string();
             let reason = error.lines().last().unwrap_or_default().trim_start_matches("error: ");
-            format!("must be a regular expression: {reason}")
+            format!("must be a regular expression: {}", printable_message(reason))
         })
     }
 

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{Body, Call, Method};
+use crate::domain::fields::printable;
 
 /// A call with its places filled.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,13 +20,13 @@ pub struct RenderedCall {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RenderError {
     /// A place without a parameter or another value of that name.
-    #[error("parameter '{0}' is missing")]
+    #[error("parameter '{}' is missing", printable(.0))]
     Missing(String),
     /// An array or object where text is needed.
-    #[error("parameter '{0}' must be a string, a number or a boolean")]
+    #[error("parameter '{}' must be a string, a number or a boolean", printable(.0))]
     NotScalar(String),
     /// Empty, or a dot segment.
-    #[error("parameter '{0}' must not be empty, '.' or '..'")]
+    #[error("parameter '{}' must not be empty, '.' or '..'", printable(.0))]
     NotASegment(String),
     /// The parameters lead to `/admin/restore`.
     #[error("the call would reach /admin/restore, which replaces the live database")]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::{Number, Value};
 
-use crate::domain::fields::printable;
+use crate::domain::fields::{printable, printable_message};
 
 /// What is taken from where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +50,7 @@ impl Selector {
         let Measure::Sum(within) = &self.measure else { return Ok(Some(Value::from(items.len()))) };
         let numbers: Option<Vec<&Number>> = items.iter().map(|item| item.pointer(within)?.as_number()).collect();
         let numbers =
-            numbers.ok_or_else(|| format!("{} must have a number at {within} in each element", place(&self.pointer)))?;
+            numbers.ok_or_else(|| format!("{} must have a number at {} in each element", place(&self.pointer), place(within)))?;
         Ok(Some(sum(&numbers)))
     }
 }
@@ -61,18 +61,18 @@ fn sum(numbers: &[&Number]) -> Value {
     whole.map_or_else(|| Value::from(numbers.iter().filter_map(|number| number.as_f64()).sum::<f64>()), Value::from)
 }
 
-/// A pointer in words.
-fn place(pointer: &str) -> &str {
-    if pointer.is_empty() { "the body" } else { pointer }
+/// A pointer in words. What it is written with is the operator's, and stands in messages that others read.
+fn place(pointer: &str) -> String {
+    if pointer.is_empty() { "the body".to_owned() } else { printable_message(pointer) }
 }
 
 impl fmt::Display for Selector {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let place = place(&self.pointer);
         match &self.measure {
-            Measure::Value => formatter.write_str(place),
+            Measure::Value => formatter.write_str(&place),
             Measure::Count => write!(formatter, "the number of elements of {place}"),
-            Measure::Sum(within) => write!(formatter, "the sum of {within} over {place}"),
+            Measure::Sum(within) => write!(formatter, "the sum of {} over {place}", self::place(within)),
         }
     }
 }

@@ -55,6 +55,17 @@ fn a_path_parameter_cannot_leave_its_segment() {
 }
 
 #[test]
+fn no_dot_segment_can_be_put_together() {
+    let values = object(json!({"a": ".", "b": "e."}));
+    for path in ["/x/{a}{b}", "/x/.{a}", "/x/%2e{a}", "/x/{a}%2E?y"] {
+        assert_eq!(call(path, Body::None).render(&values, &Map::new()), Err(RenderError::NotASegment("a".into())), "{path}");
+    }
+    for path in ["/x/%2{b}", "/x/%{b}", "/x/%"] {
+        assert_eq!(PathTemplate::parse(path), Err(PathTemplateError::NotAPath), "{path}");
+    }
+}
+
+#[test]
 fn templates_keep_the_type_of_a_value_that_stands_alone() {
     let template = json!({"n": "{n}", "text": "n is {n}", "list": ["{n}", 1], "maybe": "{absent?}", "job": "{job_id}"});
     let rendered = call("/x", Body::Template(template)).render(&object(json!({"n": 5})), &object(json!({"job_id": "j"})));
@@ -126,6 +137,8 @@ fn restore_cannot_be_reached_by_detours() {
         ("admin", "x/../restore"),
         ("x/../admin", "./restore"),
         ("ADMIN", "Restore"),
+        ("x", "admin%2Frestore"),
+        ("x", "admin%252Frestore"),
     ] {
         let values = object(json!({"a": a, "b": b}));
         assert_eq!(two.render(&values, &Map::new()), Err(RenderError::Restore), "{a} {b}");

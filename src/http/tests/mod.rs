@@ -1,6 +1,7 @@
 //! The router as a caller meets it, as far as no answer of the orchestrator is needed.
 
 mod contract;
+mod fuzz;
 mod issuers;
 mod key_rings;
 mod key_sources;

@@ -4,7 +4,7 @@
 //! so a batch of hundreds costs little more than one row. Of several changes to one entity only the last is written.
 
 mod reading;
-mod rows;
+pub(super) mod rows;
 #[cfg(test)]
 mod tests;
 
@@ -158,12 +158,13 @@ impl SqliteStore {
 impl Store for SqliteStore {
     async fn load(&self) -> Result<StoredState, StoreError> {
         let load = async {
-            let bundles: Vec<(String,)> = sqlx::query_as("SELECT name FROM installed_bundles").fetch_all(&self.pool).await?;
+            let bundles: Vec<(Vec<u8>,)> =
+                sqlx::query_as("SELECT CAST(name AS BLOB) FROM installed_bundles").fetch_all(&self.pool).await?;
             Ok(StoredState {
                 schedules: self.read::<Schedule>("schedules").await?,
                 jobs: self.read::<Job>("jobs").await?,
                 idempotency: self.read::<IdempotencyRecord>("idempotency_keys").await?,
-                installed_bundles: bundles.into_iter().map(|(name,)| name).collect(),
+                installed_bundles: bundles.into_iter().map(|(name,)| String::from_utf8_lossy(&name).into_owned()).collect(),
                 audit_outbox: self.read_outbox().await?,
                 damaged_rows: self.count_damaged().await?,
             })

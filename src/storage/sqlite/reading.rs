@@ -1,23 +1,23 @@
 //! Reads everything at a start. Rows come in pages, one result row each, because a result row costs more than its entity; a page is
 //! parsed beside the loop that fetches the next.
+//!
+//! Everything is read as bytes: one row that is no text any more must not keep the others from being read.
 
-use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 
 use super::SqliteStore;
-use super::rows::outbox_entry;
+use super::rows::{Entity, entity, outbox_entry};
 use crate::domain::ports::OutboxEntry;
 
-/// Between the rows of a page, and between a row's id and its body: control characters, which JSON never holds as they are.
-const ROW_END: char = '\u{1e}';
-const ID_END: char = '\u{1f}';
-
+/// The rows of a page stand one after the other, each as `LENGTH LENGTH ID BODY` with the lengths of id and body in bytes, so that
+/// nothing that a damaged row holds can pass for another row.
 macro_rules! page_of {
     ($table:literal) => {
         concat!(
-            "SELECT group_concat(id || char(31) || body, char(30)), max(id) FROM (SELECT id, body FROM ",
+            "SELECT CAST(group_concat(octet_length(id) || ' ' || octet_length(body) || ' ' || id || body, '') AS BLOB), CAST(max(id) AS BLOB) ",
+            "FROM (SELECT id, body FROM ",
             $table,
-            " WHERE id > ?1 ORDER BY id LIMIT 2000)"
+            " WHERE id > CAST(?1 AS TEXT) ORDER BY id LIMIT 2000)"
         )
     };
 }
@@ -29,42 +29,59 @@ struct Page<T> {
 }
 
 struct Damaged {
-    id: String,
-    body: String,
+    id: Vec<u8>,
+    body: Vec<u8>,
     error: String,
 }
 
-fn parse<T: DeserializeOwned>(text: &str) -> Page<T> {
-    let mut page = Page { entities: Vec::new(), damaged: Vec::new() };
-    for (id, body) in text.split(ROW_END).filter_map(|row| row.split_once(ID_END)) {
-        match serde_json::from_str(body) {
-            Ok(entity) => page.entities.push(entity),
-            Err(error) => page.damaged.push(Damaged { id: id.to_owned(), body: body.to_owned(), error: error.to_string() }),
+fn parse<T: Entity>(mut page: &[u8]) -> Page<T> {
+    let mut found = Page { entities: Vec::new(), damaged: Vec::new() };
+    while let Some((id, body)) = next_row(&mut page) {
+        match entity(id, body) {
+            Ok(entity) => found.entities.push(entity),
+            Err(error) => found.damaged.push(Damaged { id: id.to_vec(), body: body.to_vec(), error }),
         }
     }
-    page
+    found
+}
+
+/// Takes id and body of the next row off a page.
+fn next_row<'a>(page: &mut &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+    let id_length = next_length(page)?;
+    let body_length = next_length(page)?;
+    let (id, rest) = page.split_at_checked(id_length)?;
+    let (body, rest) = rest.split_at_checked(body_length)?;
+    *page = rest;
+    Some((id, body))
+}
+
+fn next_length(page: &mut &[u8]) -> Option<usize> {
+    let end = page.iter().position(|byte| *byte == b' ')?;
+    let length = std::str::from_utf8(&page[..end]).ok()?.parse().ok()?;
+    *page = &page[end + 1..];
+    Some(length)
 }
 
 impl SqliteStore {
-    pub(super) async fn read<T: DeserializeOwned + Send + 'static>(&self, table: &str) -> Result<Vec<T>, sqlx::Error> {
+    pub(super) async fn read<T: Entity>(&self, table: &str) -> Result<Vec<T>, sqlx::Error> {
         let query = match table {
             "jobs" => page_of!("jobs"),
             "idempotency_keys" => page_of!("idempotency_keys"),
             _ => page_of!("schedules"),
         };
         let mut pages = JoinSet::new();
-        let mut last = String::new();
+        let mut last = Vec::new();
         loop {
-            let page: (Option<String>, Option<String>) = sqlx::query_as(query).bind(&last).fetch_one(&self.pool).await?;
-            let (Some(text), Some(max)) = page else { break };
-            pages.spawn_blocking(move || parse::<T>(&text));
+            let page: (Option<Vec<u8>>, Option<Vec<u8>>) = sqlx::query_as(query).bind(&last).fetch_one(&self.pool).await?;
+            let (Some(page), Some(max)) = page else { break };
+            pages.spawn_blocking(move || parse::<T>(&page));
             last = max;
         }
         let mut entities = Vec::new();
         for page in pages.join_all().await {
             entities.extend(page.entities);
             for Damaged { id, body, error } in page.damaged {
-                tracing::error!(table, %id, %error, "a damaged row is set aside");
+                tracing::error!(table, id = %id.escape_ascii(), %error, "a damaged row is set aside");
                 self.set_aside(table, &id, &body, &error).await?;
             }
         }
@@ -72,15 +89,16 @@ impl SqliteStore {
     }
 
     pub(super) async fn read_outbox(&self) -> Result<Vec<OutboxEntry>, sqlx::Error> {
-        let query = "SELECT position, event_id, event FROM audit_outbox ORDER BY position";
-        let rows: Vec<(i64, String, Option<String>)> = sqlx::query_as(query).fetch_all(&self.pool).await?;
+        let query = "SELECT position, CAST(event_id AS BLOB), CAST(event AS BLOB) FROM audit_outbox ORDER BY position";
+        let rows: Vec<(i64, Vec<u8>, Option<Vec<u8>>)> = sqlx::query_as(query).fetch_all(&self.pool).await?;
         let mut entries = Vec::with_capacity(rows.len());
         for (position, event_id, body) in rows {
             match outbox_entry(position, &event_id, body.as_deref()) {
                 Ok(entry) => entries.push(entry),
                 Err(error) => {
                     tracing::error!(table = "audit_outbox", position, %error, "a damaged row is set aside");
-                    self.set_aside("audit_outbox", &position.to_string(), body.as_deref().unwrap_or_default(), &error).await?;
+                    let id = position.to_string();
+                    self.set_aside("audit_outbox", id.as_bytes(), body.as_deref().unwrap_or_default(), &error).await?;
                 }
             }
         }
@@ -92,20 +110,22 @@ impl SqliteStore {
         Ok(u64::try_from(count).unwrap_or(0))
     }
 
-    async fn set_aside(&self, table: &str, id: &str, body: &str, error: &str) -> Result<(), sqlx::Error> {
+    async fn set_aside(&self, table: &str, id: &[u8], body: &[u8], error: &str) -> Result<(), sqlx::Error> {
         let mut transaction = self.pool.begin().await?;
-        sqlx::query("INSERT OR REPLACE INTO damaged_rows (source, id, error, body) VALUES (?1, ?2, ?3, ?4)")
-            .bind(table)
-            .bind(id)
-            .bind(error)
-            .bind(body)
-            .execute(&mut *transaction)
-            .await?;
+        sqlx::query(
+            "INSERT OR REPLACE INTO damaged_rows (source, id, error, body) VALUES (?1, CAST(?2 AS TEXT), ?3, CAST(?4 AS TEXT))",
+        )
+        .bind(table)
+        .bind(id)
+        .bind(error)
+        .bind(body)
+        .execute(&mut *transaction)
+        .await?;
         let delete = match table {
-            "jobs" => "DELETE FROM jobs WHERE id = ?1",
-            "audit_outbox" => "DELETE FROM audit_outbox WHERE position = CAST(?1 AS INTEGER)",
-            "idempotency_keys" => "DELETE FROM idempotency_keys WHERE id = ?1",
-            _ => "DELETE FROM schedules WHERE id = ?1",
+            "jobs" => "DELETE FROM jobs WHERE id = CAST(?1 AS TEXT)",
+            "audit_outbox" => "DELETE FROM audit_outbox WHERE position = CAST(CAST(?1 AS TEXT) AS INTEGER)",
+            "idempotency_keys" => "DELETE FROM idempotency_keys WHERE id = CAST(?1 AS TEXT)",
+            _ => "DELETE FROM schedules WHERE id = CAST(?1 AS TEXT)",
         };
         sqlx::query(delete).bind(id).execute(&mut *transaction).await?;
         transaction.commit().await

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use crate::domain::audit::AuditEvent;
+use crate::domain::fields::printable;
 use crate::domain::idempotency::{IdempotencyId, IdempotencyRecord};
 use crate::domain::job::Job;
 use crate::domain::ports::{Change, OutboxCommit, OutboxEntry};
@@ -107,6 +109,61 @@ fn job_row(job: &Job) -> Result<JobRow<'_>, serde_json::Error> {
     })
 }
 
+/// What is stored whole in a row of its own.
+pub(in crate::storage) trait Entity: DeserializeOwned + Send + 'static {
+    /// The id of its row.
+    fn row_id(&self) -> Result<String, serde_json::Error>;
+
+    /// Why it cannot be worked with, although it has the right form.
+    fn fault(&self) -> Option<String> {
+        None
+    }
+}
+
+impl Entity for Schedule {
+    fn row_id(&self) -> Result<String, serde_json::Error> {
+        Ok(self.id.to_string())
+    }
+}
+
+impl Entity for Job {
+    fn row_id(&self) -> Result<String, serde_json::Error> {
+        Ok(self.id.to_string())
+    }
+
+    /// What a task is told stands at its position in the definition: the rules take it for granted that it is there.
+    fn fault(&self) -> Option<String> {
+        let stray = self.tasks.iter().find(|task| task.position >= self.definition.tasks.len())?;
+        Some(format!("the task '{}' is none of the definition's", printable(&stray.name)))
+    }
+}
+
+impl Entity for IdempotencyRecord {
+    fn row_id(&self) -> Result<String, serde_json::Error> {
+        answer_id(&self.id)
+    }
+}
+
+/// Reads a row. Its body has to name the row's id: under another one it would stand beside the entity whose id it is, and no change or
+/// removal would ever meet the row.
+///
+/// # Errors
+/// Says in words what is wrong with the row.
+pub(in crate::storage) fn entity<T: Entity>(id: &[u8], body: &[u8]) -> Result<T, String> {
+    let entity: T = json(body)?;
+    let own = entity.row_id().map_err(|error| error.to_string())?;
+    if own.as_bytes() != id {
+        return Err(format!("the body is that of {}", printable(&own)));
+    }
+    entity.fault().map_or(Ok(entity), Err)
+}
+
+/// Reads the bytes of a text, which need not be one on a damaged disk.
+pub(in crate::storage) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
+    let text = std::str::from_utf8(body).map_err(|error| error.to_string())?;
+    serde_json::from_str(text).map_err(|error| error.to_string())
+}
+
 #[derive(Serialize)]
 struct OutboxRow {
     position: u64,
@@ -122,13 +179,18 @@ pub(super) fn outbox_rows(outbox: OutboxCommit<'_>) -> Result<Vec<String>, serde
     array(&rows)
 }
 
-pub(super) fn outbox_entry(position: i64, event_id: &str, body: Option<&str>) -> Result<OutboxEntry, String> {
+pub(super) fn outbox_entry(position: i64, event_id: &[u8], body: Option<&[u8]>) -> Result<OutboxEntry, String> {
     let words = |error: &dyn std::error::Error| error.to_string();
-    Ok(OutboxEntry {
+    let entry = OutboxEntry {
         position: u64::try_from(position).map_err(|error| words(&error))?,
-        event_id: Uuid::parse_str(event_id).map_err(|error| words(&error))?,
-        event: body.map(serde_json::from_str).transpose().map_err(|error| words(&error))?,
-    })
+        event_id: Uuid::try_parse_ascii(event_id).map_err(|error| words(&error))?,
+        event: body.map(json::<AuditEvent>).transpose()?,
+    };
+    match &entry.event {
+        // The trail is searched for the one id and given the other: the event would be appended at every start.
+        Some(event) if event.event_id != entry.event_id => Err(format!("the body is that of {}", event.event_id)),
+        _ => Ok(entry),
+    }
 }
 
 /// A position as SQLite keeps it. Positions count up from 1 and do not come near the limit.

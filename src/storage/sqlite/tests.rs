@@ -3,10 +3,11 @@ use crate::domain::audit::{AuditEvent, AuditOutcome};
 use crate::domain::catalog::{Catalog, TargetCatalog};
 use crate::domain::idempotency::{IdempotencyId, RecordedAnswer};
 use crate::domain::ids::{JobId, ScheduleId};
-use crate::domain::job::{JobState, Trigger};
+use crate::domain::job::{JobState, JobTask, Trigger};
 use crate::domain::ports::OutboxEntry;
 use crate::domain::schedule::RunState;
 use crate::domain::schedule_input;
+use crate::domain::task::TaskType;
 use crate::domain::time::Timestamp;
 use serde_json::json;
 use std::sync::Arc;
@@ -236,6 +237,29 @@ async fn a_newer_schema_and_a_file_that_is_no_database_are_refused() {
     let text = folder.path().join("text");
     std::fs::write(&text, "this is no database, whatever it is called, and it is long enough to be one").unwrap();
     assert!(matches!(SqliteStore::open(&text).await, Err(OpenError::Database { .. })));
+}
+
+#[tokio::test]
+async fn a_row_that_is_no_text_or_of_another_entity_is_set_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&folder.path().join("m.db")).await.unwrap();
+    let all = ["a", "b", "c", "d", "e"].map(schedule);
+    let stray = Job { tasks: vec![JobTask::waiting("x".into(), TaskType::Custom, 7)], ..job(1, &all[0]) };
+    let changes: Vec<Change> =
+        all.iter().map(put).chain([put_job(&stray), put_job(&Job { target: "other".into(), ..job(2, &all[0]) })]).collect();
+    commit(&store, &changes).await.unwrap();
+    for damage in [
+        "UPDATE schedules SET body = replace(body, 'somebody', CAST(x'ff' AS TEXT)) WHERE id = 'a'",
+        // What once told rows and their parts from each other.
+        "UPDATE schedules SET body = '{' || char(30) || 'f' || char(31) || replace(body, '\"b\"', '\"f\"') WHERE id = 'b'",
+        "UPDATE schedules SET body = replace(body, '\"c\"', '\"e\"') WHERE id = 'c'",
+        "UPDATE schedules SET body = replace(body, '\"start_hour\":0', '\"start_hour\":24') WHERE id = 'd'",
+    ] {
+        assert_eq!(sqlx::query(damage).execute(&store.pool).await.unwrap().rows_affected(), 1, "{damage}");
+    }
+    let loaded = store.load().await.unwrap();
+    assert_eq!((loaded.schedules, loaded.damaged_rows), (vec![schedule("e")], 5));
+    assert_eq!(loaded.jobs.iter().map(|job| job.id).collect::<Vec<_>>(), [JobId(Uuid::from_u128(2))]);
 }
 
 #[tokio::test]
