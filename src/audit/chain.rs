@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use crate::domain::audit::{AuditEvent, AuditOutcome};
+use crate::domain::fields::printable_message;
 use crate::domain::time::Timestamp;
 
 /// The longest line that is read, in bytes. A request body is at most some 256 KiB, so that a line with two images of a schedule
@@ -88,7 +89,8 @@ pub(super) enum LineError {
 impl fmt::Display for LineError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Malformed(error) => write!(formatter, "is not an audit line: {error}"),
+            // It quotes the line, which somebody may have written who wants to be read on a terminal.
+            Self::Malformed(error) => write!(formatter, "is not an audit line: {}", printable_message(&error.to_string())),
             Self::NoDigest => formatter.write_str("is not an audit line: 'previous' is not a SHA-256 digest in lower-case hex"),
             Self::Sequence { expected, found } => write!(formatter, "has sequence {found} where {expected} follows"),
             Self::Previous => formatter.write_str(

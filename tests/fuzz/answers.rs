@@ -16,9 +16,9 @@ use proptest::prelude::*;
 use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use themis_maintenance::audit::verify_file;
+use themis_maintenance::audit::{ChainStart, verify_file};
 
-use crate::checks::now;
+use crate::checks::{check_message, now};
 use crate::driver::{Fuzz, Verdict};
 
 const WORDS: &[&str] = &[
@@ -146,18 +146,22 @@ fn judge_audit(trail: &[u8]) -> Verdict {
     let summary = match verify_file(file.path()) {
         Ok(summary) => summary,
         Err(error) => {
+            check_message(&error.to_string())?;
             let lines = trail.split(|byte| *byte == b'\n').count() as u64;
             ensure!(error.line.is_some_and(|line| (1..=lines).contains(&line)), "line {:?} of {lines} is wrong", error.line);
             return Ok(format!("broken in line {}", error.line.unwrap_or(0).min(5)));
         }
     };
-    let mut previous = "0".repeat(64);
+    let (before, mut previous) = match &summary.start {
+        ChainStart::Beginning => (0, "0".repeat(64)),
+        ChainStart::Continued { sequence, digest } => (*sequence, digest.clone()),
+    };
     let mut lines = 0;
     for line in trail.split_inclusive(|byte| *byte == b'\n') {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         let read: Value = serde_json::from_slice(line)?;
         lines += 1;
-        ensure!(read["sequence"] == lines && read["previous"] == *previous, "line {lines} does not follow: {read}");
+        ensure!(read["sequence"] == before + lines && read["previous"] == *previous, "line {lines} does not follow: {read}");
         previous = Sha256::digest(line).iter().map(|byte| format!("{byte:02x}")).collect();
     }
     ensure!(
