@@ -100,7 +100,7 @@ fn data_folder(args: &DevArgs) -> PathBuf {
 }
 
 fn token(config: &Config) -> Result<String, AppError> {
-    let request = TokenRequest { subject: "dev".to_owned(), scopes: vec![Scope::Admin], ttl: TOKEN_TTL };
+    let request = TokenRequest { subject: "dev".to_owned(), scopes: vec![Scope::Admin], ttl: TOKEN_TTL, access: None };
     let now = SystemClock.now();
     issue(&config.auth, &request, now, SystemIds::default().new_uuid(now)).map_err(|error| AppError::configuration("auth", error))
 }

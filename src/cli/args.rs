@@ -95,6 +95,9 @@ pub struct TokenArgs {
     /// How long the token is valid
     #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = ttl)]
     pub ttl: Duration,
+    /// Limit it to targets and schedules: "target:PATTERN schedule:PATTERN" (see auth.access_claim)
+    #[arg(long, value_name = "WORDS")]
+    pub access: Option<String>,
     /// Where the secret is configured
     #[command(flatten)]
     pub config: ConfigArgs,

@@ -88,10 +88,10 @@ fn configuration(args: &ConfigArgs, environment: Vec<(String, String)>) -> Resul
 fn token(args: TokenArgs, environment: Vec<(String, String)>, out: &mut dyn Write) -> Result<(), Failure> {
     let config = configuration(&args.config, environment)?;
     let scopes = args.scopes.into_iter().flat_map(|scopes| scopes.0).collect();
-    let request = TokenRequest { subject: args.subject, scopes, ttl: args.ttl };
+    let request = TokenRequest { subject: args.subject, scopes, ttl: args.ttl, access: args.access };
     let now = SystemClock.now();
     let token = issue(&config.auth, &request, now, SystemIds::default().new_uuid(now)).map_err(|error| match error {
-        TokenError::NoSecret => Failure::NotConfigured(error.to_string()),
+        TokenError::NoSecret | TokenError::NoAccessClaim => Failure::NotConfigured(error.to_string()),
         TokenError::Sign(_) => Failure::Internal(error.into()),
     })?;
     print(out, &token)

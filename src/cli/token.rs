@@ -20,6 +20,8 @@ pub struct TokenRequest {
     pub scopes: Vec<Scope>,
     /// How long it is valid.
     pub ttl: Duration,
+    /// To which targets and schedules it is limited, in the words of `auth.access_claim`; `None` for none.
+    pub access: Option<String>,
 }
 
 /// Why no token was made.
@@ -31,6 +33,9 @@ pub enum TokenError {
          to make them here set auth.hs256_secret or auth.hs256_secret_file"
     )]
     NoSecret,
+    /// A limit that nobody would look at.
+    #[error("auth.access_claim is not configured, so nothing limits a token")]
+    NoAccessClaim,
     /// The signature could not be made.
     #[error("the token could not be signed")]
     Sign(#[source] jsonwebtoken::errors::Error),
@@ -39,9 +44,12 @@ pub enum TokenError {
 /// Makes a token that a service with this configuration accepts from `now` on.
 ///
 /// # Errors
-/// When no secret is configured.
+/// When no secret is configured, or no claim for the limits of access.
 pub fn issue(auth: &AuthConfig, request: &TokenRequest, now: Timestamp, id: Uuid) -> Result<String, TokenError> {
     let secret = auth.hs256_secret.as_ref().ok_or(TokenError::NoSecret)?;
+    if request.access.is_some() && auth.claims.access_claim.is_none() {
+        return Err(TokenError::NoAccessClaim);
+    }
     let key = EncodingKey::from_secret(secret.expose_secret().as_bytes());
     jsonwebtoken::encode(&Header::default(), &claims(auth, request, now, id), &key).map_err(TokenError::Sign)
 }
@@ -62,7 +70,7 @@ fn claims(auth: &AuthConfig, request: &TokenRequest, now: Timestamp, id: Uuid) -
     say(&mut claims, scope_claim, &scopes.join(" "));
     if let Some(access_claim) = &auth.claims.access_claim {
         // Where access is limited, who has no such claim may touch nothing. Whoever holds the secret is not limited.
-        say(&mut claims, access_claim, "*");
+        say(&mut claims, access_claim, request.access.as_deref().unwrap_or("*"));
     }
     claims.insert("iat".to_owned(), issued.into());
     claims.insert("nbf".to_owned(), issued.into());
@@ -128,7 +136,7 @@ mod tests {
     }
 
     fn request(scopes: &[Scope]) -> TokenRequest {
-        TokenRequest { subject: "ci".into(), scopes: scopes.to_vec(), ttl: Duration::from_secs(90) }
+        TokenRequest { subject: "ci".into(), scopes: scopes.to_vec(), ttl: Duration::from_secs(90), access: None }
     }
 
     #[test]
@@ -155,6 +163,14 @@ mod tests {
         assert_eq!(claims["realm_access"], json!({"roles": "maintenance:write", "a/b": "*"}));
         let same = self::auth(&[("ACCESS_CLAIM", "scope")]);
         assert_eq!(claims_of(&same, &request(&[Scope::Read]))["scope"], "maintenance:read *");
+    }
+
+    #[test]
+    fn a_limit_is_what_was_asked_for_and_refused_where_nobody_looks_at_it() {
+        let limited = TokenRequest { access: Some("eu-* schedule:a".to_owned()), ..request(&[Scope::Read]) };
+        assert_eq!(claims_of(&auth(&[("ACCESS_CLAIM", "limits")]), &limited)["limits"], "eu-* schedule:a");
+        let error = issue(&auth(&[]), &limited, Timestamp::UNIX_EPOCH, Uuid::nil()).expect_err("nothing would limit it");
+        assert!(error.to_string().contains("auth.access_claim"), "{error}");
     }
 
     #[test]

@@ -138,6 +138,7 @@ pub fn token() -> String {
     let file = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(file.path(), SECRET).expect("a written file");
     let config = load(&[file.path().to_owned()], [], Mode::Serve).expect("a configuration");
-    let request = TokenRequest { subject: "crash".to_owned(), scopes: vec![Scope::Admin], ttl: Duration::from_secs(3600) };
+    let request =
+        TokenRequest { subject: "crash".to_owned(), scopes: vec![Scope::Admin], ttl: Duration::from_secs(3600), access: None };
     issue(&config.auth, &request, SystemClock.now(), Uuid::from_u128(1)).expect("a token")
 }

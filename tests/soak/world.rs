@@ -128,7 +128,8 @@ impl World {
     }
 
     async fn send(&self, method: Method, path: &str, body: Option<Value>) -> Value {
-        let request = TokenRequest { subject: "soak".to_owned(), scopes: vec![Scope::Admin], ttl: Duration::from_secs(60) };
+        let request =
+            TokenRequest { subject: "soak".to_owned(), scopes: vec![Scope::Admin], ttl: Duration::from_secs(60), access: None };
         let token = issue(&self.config.auth, &request, SystemClock.now(), Uuid::from_u128(1)).expect("a token");
         let url = format!("http://{}/api/v1/maintenance{path}", self.running.address());
         let mut request = self.client.request(method, url).bearer_auth(token);

@@ -202,7 +202,8 @@ impl TestApp {
 
     pub fn token_of(&self, subject: &str, scopes: &str) -> String {
         let scopes = scopes.split(' ').filter_map(Scope::parse).collect();
-        let request = TokenRequest { subject: subject.to_owned(), scopes, ttl: std::time::Duration::from_secs(3600) };
+        let request =
+            TokenRequest { subject: subject.to_owned(), scopes, ttl: std::time::Duration::from_secs(3600), access: None };
         let auth = &self.config.as_ref().expect("a configuration").auth;
         issue(auth, &request, self.clock.now(), Uuid::from_u128(1)).expect("a token")
     }
