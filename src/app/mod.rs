@@ -11,6 +11,7 @@ mod sandbox;
 mod serve;
 mod signals;
 mod start;
+mod targets;
 mod verifier;
 
 use std::sync::Arc;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::AppError;
+use super::targets::target_settings;
 use crate::config::{Config, ProbeKind};
 use crate::domain::health::DEFAULT_PROBE_TIMEOUT;
 use crate::domain::ports::HealthProbe;
@@ -31,7 +32,7 @@ pub(super) fn register_configured(health: &HealthRegistry, config: &Config) -> R
         let key = format!("probes.{name}");
         let check: Arc<dyn HealthProbe> = match &probe.kind {
             ProbeKind::ThemisDb { target } => {
-                let settings = super::start::target_settings(target, &config.targets[target]);
+                let settings = target_settings(target, &config.targets[target]);
                 Arc::new(ThemisDbProbe::new(settings).map_err(|error| AppError::configuration(key, error))?)
             }
             ProbeKind::Http { url } => {

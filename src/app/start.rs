@@ -8,14 +8,15 @@ use tokio_util::sync::CancellationToken;
 use super::metrics::{API_LISTENER, AppMetrics, METRICS_LISTENER, TargetMetrics, label_sets, routes_of_the_document};
 use super::probes;
 use super::running::Running;
+use super::targets::target_settings;
 use super::verifier::{key_sets, token_verifier};
 use super::{Adapters, AppError};
 use crate::audit::{FileAudit, NoAudit, Rotation};
-use crate::config::{AuditConfig, Config, StorageUrl, TargetConfig};
+use crate::config::{AuditConfig, Config, StorageUrl};
 use crate::domain::health::OWN_MODULES;
 use crate::domain::ports::{AuditSink, Clock, Store, TaskExecutor};
 use crate::domain::time::to_delta;
-use crate::executor::{HttpExecutor, TargetSettings};
+use crate::executor::HttpExecutor;
 use crate::http::{
     self, AuthKeysProbe, HttpServer, HttpSettings, HttpState, ListenerSettings, RateLimits, ServerError, TokenVerifier,
 };
@@ -168,20 +169,6 @@ fn listen(address: std::net::SocketAddr) -> std::io::Result<TcpListener> {
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
-}
-
-pub(super) fn target_settings(name: &str, target: &TargetConfig) -> TargetSettings {
-    TargetSettings {
-        name: name.to_owned(),
-        base_url: target.base_url.clone(),
-        token: target.token.clone(),
-        token_file: target.token_file.clone(),
-        connect_timeout: target.connect_timeout,
-        requests_per_minute: target.requests_per_minute,
-        tls: target.tls.clone(),
-        addresses: target.addresses.clone(),
-        preflight: target.preflight.clone(),
-    }
 }
 
 async fn open_store(url: &StorageUrl) -> Result<Arc<dyn Store>, AppError> {

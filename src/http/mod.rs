@@ -2,7 +2,7 @@
 //!
 //! A handler extracts, calls one method of the orchestrator's handle or view, and converts; everything else happens around it.
 //! The layers, outermost first: `observe` (request id, log line, metrics, headers), `cors` (where configured), `audited` (refused
-//! writes, denied reads), `rate_limits` (by address), `render` (every error becomes one RFC 9457 document), `limits` (panics, timeout,
+//! writes, denied reads), `throttle` (by address), `render` (every error becomes one RFC 9457 document), `limits` (panics, timeout,
 //! body size).
 //! Below all of them is `server`: connections, TLS, and what a connection may cost.
 //!
@@ -36,6 +36,7 @@ mod server;
 mod state;
 #[cfg(test)]
 mod tests;
+mod throttle;
 
 use axum::extract::DefaultBodyLimit;
 use axum::{Router, middleware};
@@ -76,7 +77,7 @@ fn layered(routes: Router<HttpState>, state: HttpState) -> Router {
         .layer(middleware::from_fn_with_state(state.clone(), limits::timeout))
         .layer(CatchPanicLayer::custom(limits::panicked))
         .layer(middleware::from_fn(render::problems))
-        .layer(middleware::from_fn_with_state(state.clone(), rate_limits::by_address))
+        .layer(middleware::from_fn_with_state(state.clone(), throttle::by_address))
         .layer(middleware::from_fn_with_state(audited::Auditing::new(state.clone()), audited::refusals))
         .layer(cors)
         .layer(middleware::from_fn_with_state(state.clone(), observe::observe))

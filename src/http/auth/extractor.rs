@@ -11,8 +11,8 @@ use super::error::TokenError;
 use crate::domain::principal::{Caller, Principal, Scope};
 use crate::http::context::RequestContext;
 use crate::http::problem::{Problem, ProblemKind};
-use crate::http::rate_limits;
 use crate::http::state::HttpState;
+use crate::http::throttle;
 
 /// A scope as a type, so that the compiler sees which one a handler asks for.
 pub(in crate::http) trait RequiredScope: Send + Sync + 'static {
@@ -57,7 +57,7 @@ impl<S: RequiredScope> FromRequestParts<HttpState> for Authorized<S> {
         if let Some(context) = context {
             context.set_subject(&principal.subject);
         }
-        rate_limits::by_principal(state, &principal.subject)?;
+        throttle::by_principal(state, &principal.subject)?;
         require(&principal, S::SCOPE)?;
         if !state.handle.is_loaded() {
             // An empty list would be a lie, and so would 404.
