@@ -3,19 +3,9 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, TestApp, WRITE, until};
+use crate::support::{Answer, TestApp, WRITE};
 
 const API: &str = "/api/v1/maintenance";
-
-/// The lines of the trail, once there are as many.
-async fn lines(app: &TestApp, at_least: usize) -> Vec<Value> {
-    until("lines of the audit trail", || async {
-        let text = std::fs::read_to_string(app.file("audit.jsonl")).expect("the audit trail");
-        let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect();
-        (lines.len() >= at_least).then_some(lines)
-    })
-    .await
-}
 
 fn told(line: &Value) -> [&str; 4] {
     ["actor", "action", "object", "outcome"].map(|name| line[name].as_str().unwrap_or_else(|| panic!("{name} in {line}")))
@@ -127,7 +117,7 @@ async fn every_write_attempt_leaves_one_line_with_who_what_and_how_it_ended() {
     // Reads leave nothing.
     app.get("/schedules").await.expect(200);
     app.get("/schedules/none").await.expect(404);
-    let lines = lines(&app, attempts.len()).await;
+    let lines = app.audit_lines(attempts.len()).await;
     assert_eq!(lines.len(), attempts.len());
     for (index, (line, attempt)) in lines.iter().zip(&attempts).enumerate() {
         assert_eq!(told(line), attempt.6, "{line}");
@@ -165,7 +155,7 @@ async fn every_transition_of_a_job_leaves_a_line() {
     app.clock.set("2026-01-05T03:00:00Z");
     let fired = app.jobs_of("c", 1).await;
     app.ended(fired[0]["id"].as_str().unwrap()).await;
-    let lines = lines(&app, 13).await;
+    let lines = app.audit_lines(13).await;
     let objects: Vec<(&str, &str, &str)> =
         lines.iter().map(told).map(|[actor, action, object, _]| (actor, action, object)).collect();
     let (first, second, third) = (

@@ -1,19 +1,8 @@
 //! Denied reads in the audit trail: who asks without permission is seen, and a dashboard with an old token does not fill the disk.
 
-use serde_json::Value;
-
-use crate::support::{Answer, TestApp, until};
+use crate::support::{Answer, TestApp};
 
 const API: &str = "/api/v1/maintenance";
-
-async fn lines(app: &TestApp, at_least: usize) -> Vec<Value> {
-    until("lines of the audit trail", || async {
-        let text = std::fs::read_to_string(app.file("audit.jsonl")).expect("the audit trail");
-        let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect();
-        (lines.len() >= at_least).then_some(lines)
-    })
-    .await
-}
 
 /// Sends a request with a token, or without one.
 async fn send(app: &TestApp, method: &str, path: &str, token: Option<&str>) -> u16 {
@@ -43,7 +32,7 @@ async fn a_denied_read_leaves_one_line_a_minute_with_the_number_of_those_in_betw
     for _ in 0..3 {
         assert_eq!(send(&app, "POST", "/schedules", None).await, 401);
     }
-    let lines = lines(&app, 7).await;
+    let lines = app.audit_lines(7).await;
     let told: Vec<[&str; 3]> =
         lines.iter().map(|line| ["actor", "action", "detail"].map(|name| line[name].as_str().unwrap_or_default())).collect();
     let read = ["anonymous", "list_schedules", "missing_token"];

@@ -277,6 +277,16 @@ impl TestApp {
         .await
     }
 
+    /// The lines of the audit trail, once there are as many.
+    pub async fn audit_lines(&self, at_least: usize) -> Vec<Value> {
+        until("lines of the audit trail", || async {
+            let text = std::fs::read_to_string(self.file("audit.jsonl")).expect("the audit trail");
+            let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect();
+            (lines.len() >= at_least).then_some(lines)
+        })
+        .await
+    }
+
     /// The metrics page.
     pub async fn metrics(&self) -> String {
         Answer::of(self.client.get(format!("{}/metrics", self.base))).await.text
