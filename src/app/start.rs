@@ -101,6 +101,7 @@ pub async fn start(config: Config, adapters: Adapters, listener: TcpListener) ->
             max_schedule_series: config.metrics.max_schedule_series,
         }),
         rate_limits,
+        metrics_turn: Arc::default(),
         settings: Arc::new(HttpSettings {
             max_body_bytes: config.server.max_body_bytes,
             request_timeout: config.server.request_timeout,

@@ -31,6 +31,7 @@ pub(super) fn token_verifier(
     // Without keys of its own `[auth]` only holds what the named issuers have in common.
     if !keys.is_empty() || auth.key_set.is_some() || auth.issuers.is_empty() {
         issuers.push(VerifierSettings {
+            name: None,
             keys,
             key_ring: rings.ring(DEFAULT_ISSUER, auth.key_set.as_ref(), &auth.algorithms)?,
             algorithms: unless_empty(&auth.algorithms),
@@ -43,6 +44,7 @@ pub(super) fn token_verifier(
     for (name, issuer) in &auth.issuers {
         let IssuerConfig { issuer, public_key_pem, key_set, algorithms, audience, claims } = issuer;
         issuers.push(VerifierSettings {
+            name: Some(name.clone()),
             keys: public_key_pem.clone().map(VerificationKey::PublicPem).into_iter().collect(),
             key_ring: rings.ring(name, key_set.as_ref(), algorithms)?,
             algorithms: unless_empty(algorithms),

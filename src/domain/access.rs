@@ -32,14 +32,19 @@ impl Access {
 
     /// Reads the claim that limits a caller: an array of words, or a text with blanks between them. A word is `target:PATTERN`,
     /// `schedule:PATTERN`, or a `PATTERN` of targets; words with another prefix belong to other services and are passed over. With
-    /// patterns of both kinds, both have to match. `*` limits nothing; a claim that is absent, or holds no such word, allows nothing.
+    /// patterns of both kinds, both have to match. `*` limits nothing; a claim that is absent, or holds no such word, allows nothing,
+    /// and so does one with a prefix that is nearly ours: passed over, a limit would be missing.
     pub fn from_claim(claim: Option<&Value>) -> Self {
         let words: Vec<&str> = match claim {
             Some(Value::String(text)) => text.split_ascii_whitespace().collect(),
-            Some(Value::Array(items)) => items.iter().filter_map(Value::as_str).flat_map(str::split_ascii_whitespace).collect(),
+            // An element is one word, blanks included, which no name has.
+            Some(Value::Array(items)) => items.iter().filter_map(Value::as_str).collect(),
             _ => Vec::new(),
         };
         let mut limits = Limits { targets: Vec::new(), schedules: Vec::new() };
+        if words.iter().any(|word| is_misspelt(word)) {
+            return Self(Some(Arc::new(limits)));
+        }
         for word in words {
             if let Some(pattern) = word.strip_prefix(SCHEDULE_PREFIX) {
                 limits.schedules.push(pattern.to_owned());
@@ -87,6 +92,13 @@ impl Limits {
     fn allow_schedule(&self, schedule: &str) -> bool {
         if self.schedules.is_empty() { !self.targets.is_empty() } else { matches_any(&self.schedules, schedule) }
     }
+}
+
+/// `Targets:`, `schedules:` and the like, which nobody means for another service.
+fn is_misspelt(word: &str) -> bool {
+    let prefix = word.split_once(':').map(|(name, _)| name.trim().to_lowercase());
+    let is_near = prefix.is_some_and(|name| ["target", "targets", "schedule", "schedules"].contains(&name.as_str()));
+    is_near && !word.starts_with(SCHEDULE_PREFIX) && !word.starts_with(TARGET_PREFIX)
 }
 
 fn matches_any(patterns: &[String], text: &str) -> bool {
@@ -162,6 +174,17 @@ mod tests {
                 "{claim:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_misspelt_limit_allows_nothing() {
+        for claim in [json!(["targets:eu-1", "schedule:*"]), json!("Target:eu-1 schedule:a-*"), json!(["*", "schedules:a"])] {
+            let access = Access::from_claim(Some(&claim));
+            assert!(!access.allows_target("eu-1") && !access.allows(&id("a-1"), &["eu-1"]), "{claim}");
+        }
+        let shared = Access::from_claim(Some(&json!("orders:read target:eu-1")));
+        assert!(shared.allows(&id("a"), &["eu-1"]) && !shared.allows_target("us-1"));
+        assert!(!Access::from_claim(Some(&json!(["team *"]))).allows_target("team"), "an element is one word");
     }
 
     #[test]

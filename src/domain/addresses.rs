@@ -109,8 +109,8 @@ fn class_v6(address: Ipv6Addr) -> Option<AddressClass> {
     }
 }
 
-/// The IPv4 address that an IPv6 address leads to: mapped (`::ffff:a.b.c.d`), compatible (`::a.b.c.d`, RFC 4291, 2.5.5), translated by
-/// NAT64 (`64:ff9b::/96`, RFC 6052) or tunnelled by 6to4 (`2002::/16`, RFC 3056).
+/// The IPv4 address that an IPv6 address leads to: mapped (`::ffff:a.b.c.d`), compatible (`::a.b.c.d`, RFC 4291, 2.5.5), translated
+/// (`::ffff:0:a.b.c.d`, RFC 2765; by NAT64, `64:ff9b::/96` and `64:ff9b:1::/48`, RFC 6052 and RFC 8215) or tunnelled by 6to4 (`2002::/16`, RFC 3056).
 fn embedded(address: IpAddr) -> Option<Ipv4Addr> {
     let IpAddr::V6(address) = address else { return None };
     let octets = address.octets();
@@ -118,7 +118,7 @@ fn embedded(address: IpAddr) -> Option<Ipv4Addr> {
     match address.segments() {
         // `::1` is loopback, and not 0.0.0.1.
         [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None,
-        [0, 0, 0, 0, 0, 0 | 0xffff, _, _] | [0x64, 0xff9b, 0, 0, 0, 0, _, _] => Some(at(12)),
+        [0, 0, 0, 0, 0, 0 | 0xffff, _, _] | [0, 0, 0, 0, 0xffff, 0, _, _] | [0x64, 0xff9b, 0 | 1, ..] => Some(at(12)),
         [0x2002, ..] => Some(at(2)),
         _ => None,
     }
@@ -162,6 +162,8 @@ mod tests {
             ("::169.254.169.254", Metadata),
             ("64:ff9b::100.100.100.200", Metadata),
             ("64:ff9b::a9fe:a9fe", Metadata),
+            ("64:ff9b:1::a9fe:a9fe", Metadata),
+            ("::ffff:0:169.254.1.1", LinkLocal),
             ("2002:a9fe:a9fe::1", Metadata),
         ] {
             assert_eq!(check(&[], address), Err(class), "{address}");

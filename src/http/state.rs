@@ -92,6 +92,8 @@ pub struct HttpState {
     pub ids: Arc<dyn IdSource>,
     /// Counts requests.
     pub metrics: Arc<dyn HttpMetrics>,
+    /// Whose turn it is to have the metrics page made.
+    pub metrics_turn: Arc<tokio::sync::Mutex<()>>,
     /// What was used of the rate limits.
     pub rate_limits: Arc<RateLimits>,
     /// Limits. Shared, because each layer takes a copy of the state for each request.

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::Response;
 
@@ -16,14 +15,14 @@ use super::render;
 use super::state::HttpState;
 
 /// Paths that never count: whoever watches over the service asks them every few seconds, and they cost next to nothing.
-const FREE_PATHS: [&str; 3] = ["/livez", "/readyz", "/metrics"];
+const FREE_PATHS: [&str; 2] = ["/livez", "/readyz"];
 
 /// Layer: refuses addresses that have asked too often without an accepted token. A client whose token was accepted before goes on, so
 /// that whoever shares its address cannot shut it out; what it costs to know the token again is one digest.
 pub(super) async fn by_address(State(state): State<HttpState>, request: Request, next: Next) -> Response {
-    let context = request.extensions().get::<RequestContext>();
+    let context = request.extensions().get::<RequestContext>().cloned();
     let (Some(buckets), Some(address)) =
-        (&state.rate_limits.addresses, context.and_then(RequestContext::client_address).map(AddressKey::from))
+        (&state.rate_limits.addresses, context.as_ref().and_then(RequestContext::client_address).map(AddressKey::from))
     else {
         return next.run(request).await;
     };
@@ -38,10 +37,12 @@ pub(super) async fn by_address(State(state): State<HttpState>, request: Request,
         && !(is_api && state.knows_bearer(request.headers()))
     {
         let problem = refusal(&state, "address", "this address", wait);
-        return render::rendered(problem, path, context.map(|context| &*context.request_id));
+        return render::rendered(problem, path, context.as_ref().map(|context| &*context.request_id));
     }
     let response = next.run(request).await;
-    if is_api && response.status() == StatusCode::UNAUTHORIZED {
+    // What is refused before any token was looked at, an unknown path below the base path for example, counts as a bad token does.
+    let verified = context.as_ref().is_some_and(|context| context.subject().is_some());
+    if is_api && !verified && response.status().is_client_error() {
         // When others were quicker and the bucket is empty by now, the next one will notice.
         let _ = buckets.take(&address);
     }

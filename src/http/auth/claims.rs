@@ -74,9 +74,9 @@ fn scope_in(value: &Value, rules: &ClaimRules) -> Option<Scope> {
     let mapped = |name: &str| rules.scopes.get(name).copied();
     let words = |text: &str| text.split_ascii_whitespace().filter_map(Scope::parse).max();
     match value {
-        // An element is one name, blanks included: whoever may call a group "no db-admins" must not get the scope of "db-admins".
+        // An element is one name, blanks included: whoever may call a group "no maintenance:admin" must not be one.
         Value::Array(items) => {
-            items.iter().filter_map(Value::as_str).flat_map(|item| [mapped(item), words(item)]).flatten().max()
+            items.iter().filter_map(Value::as_str).flat_map(|item| [mapped(item), Scope::parse(item)]).flatten().max()
         }
         Value::String(text) => {
             let names = text.split_ascii_whitespace().filter_map(mapped);

@@ -16,6 +16,9 @@ use crate::domain::principal::Principal;
 /// How the tokens of one issuer are judged.
 #[derive(Clone)]
 pub struct VerifierSettings {
+    /// The issuer's name in the configuration, for one of several. Its subjects are known as `NAME/sub`, so that nobody can be taken
+    /// for a namesake elsewhere.
+    pub name: Option<String>,
     /// Whose signatures are accepted; at least one, unless there is a key ring.
     pub keys: Vec<VerificationKey>,
     /// More keys, which the issuer publishes.
@@ -36,6 +39,7 @@ impl Default for VerifierSettings {
     fn default() -> Self {
         let scope_claims = ["scope", "scp", "permissions", "roles"].map(str::to_owned).to_vec();
         Self {
+            name: None,
             keys: Vec::new(),
             key_ring: None,
             algorithms: None,
@@ -48,6 +52,7 @@ impl Default for VerifierSettings {
 }
 
 pub(super) struct Issuer {
+    pub name: Option<String>,
     keys: Vec<PinnedKey>,
     pub key_ring: Option<Arc<KeyRing>>,
     pub iss: Option<String>,
@@ -59,9 +64,9 @@ pub(super) struct Issuer {
 impl Issuer {
     /// Reads the configured keys.
     pub fn new(settings: VerifierSettings) -> Result<Self, KeyError> {
-        let VerifierSettings { keys, key_ring, algorithms, issuer, audience, leeway, claims } = settings;
+        let VerifierSettings { name, keys, key_ring, algorithms, issuer, audience, leeway, claims } = settings;
         let keys = if keys.is_empty() && key_ring.is_some() { Vec::new() } else { read_keys(&keys, algorithms.as_deref())? };
-        Ok(Self { keys, key_ring, iss: issuer, audience, leeway, claims })
+        Ok(Self { name, keys, key_ring, iss: issuer, audience, leeway, claims })
     }
 
     /// Whether one of this issuer's keys for the token's algorithm has signed it. `published` are the keys of the ring, if there is one.
@@ -89,6 +94,7 @@ impl Issuer {
             claims::check_audience(claims, accepted)?;
         }
         let subject = claims::subject(claims)?;
+        let subject = self.name.as_ref().map_or_else(|| subject.clone(), |name| format!("{name}/{subject}"));
         Ok(Principal { subject, scope: claims::scope(claims, &self.claims), access: claims::access(claims, &self.claims) })
     }
 

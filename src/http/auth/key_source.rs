@@ -15,7 +15,7 @@ use reqwest::dns::Resolve;
 use reqwest::{Client, StatusCode};
 use serde_json::Value;
 use tokio::io::AsyncReadExt;
-use url::{Host, Url};
+use url::{Host, Position, Url};
 
 use crate::config::{KeySetLocation, MAX_KEY_SET_BYTES, is_plain_loopback, is_secure};
 use crate::domain::addresses::{AddressClass, AddressRule};
@@ -35,14 +35,14 @@ pub trait KeySetSource: fmt::Debug + Send + Sync + 'static {
     async fn fetch(&self) -> Result<Vec<u8>, FetchError>;
 }
 
-/// Why a key set cannot be had. Shown in the health report: it names the place, which is no secret.
+/// Why a key set cannot be had. Shown in the health report: it names the place, without its query, which may hold a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     /// No client can be made, for example because the system has no CA certificates.
     #[error("no HTTPS client can be made: {0}")]
     Client(String),
     /// No answer.
-    #[error("{place} does not answer: {cause}")]
+    #[error("{} does not answer: {cause}", shown(place))]
     NoAnswer {
         /// Who was asked.
         place: Url,
@@ -50,7 +50,7 @@ pub enum FetchError {
         cause: String,
     },
     /// An address that is never connected to.
-    #[error("{place} is {class}, which is never asked")]
+    #[error("{} is {class}, which is never asked", shown(place))]
     Refused {
         /// Who would have been asked.
         place: Url,
@@ -58,7 +58,7 @@ pub enum FetchError {
         class: AddressClass,
     },
     /// Another answer than 200, redirects included.
-    #[error("{place} answered {status}; only 200 will do, and redirects are not followed")]
+    #[error("{} answered {status}; only 200 will do, and redirects are not followed", shown(place))]
     Status {
         /// Who was asked.
         place: Url,
@@ -72,7 +72,7 @@ pub enum FetchError {
         place: String,
     },
     /// The issuer's description of itself cannot be used.
-    #[error("the description at {place} {what}")]
+    #[error("the description at {} {what}", shown(place))]
     Description {
         /// Who was asked.
         place: Url,
@@ -161,11 +161,24 @@ fn jwks_uri(description: &[u8], issuer: &str, place: &Url) -> Result<Url, &'stat
     if !is_secure(&url) || (is_plain_loopback(&url) && !is_plain_loopback(place)) {
         return Err("has a jwks_uri that is not https");
     }
+    if is_this_host(&url) && !is_this_host(place) {
+        return Err("has a jwks_uri that only this machine can reach");
+    }
     // They would be sent there, and shown in the health report.
     if !url.username().is_empty() || url.password().is_some() {
         return Err("has a jwks_uri that holds credentials");
     }
     Ok(url)
+}
+
+/// Where only somebody on this machine should be led.
+fn is_this_host(place: &Url) -> bool {
+    match place.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.to_canonical().is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        None => false,
+    }
 }
 
 fn client(place: &Url, resolver: Arc<dyn Resolve>) -> Result<Client, FetchError> {
@@ -202,11 +215,15 @@ async fn get(client: &Client, place: &Url) -> Result<Vec<u8>, FetchError> {
     // Piece by piece, because a length that is announced need not be true.
     while let Some(piece) = response.chunk().await.map_err(no_answer)? {
         if document.len() + piece.len() > MAX_KEY_SET_BYTES {
-            return Err(FetchError::TooLong { place: place.to_string() });
+            return Err(FetchError::TooLong { place: shown(place).to_owned() });
         }
         document.extend_from_slice(&piece);
     }
     Ok(document)
+}
+
+fn shown(place: &Url) -> &str {
+    &place[..Position::AfterPath]
 }
 
 fn refused_address(place: &Url) -> Option<AddressClass> {

@@ -137,6 +137,9 @@ impl TokenVerifier {
         signature.map_err(|error| Refusal { error, issuer: Some(issuer) })?;
         let lifetime = issuer.lifetime(&token, now)?;
         let principal = issuer.read_claims(&token)?;
+        if issuer.name.is_none() && self.is_taken(&principal.subject) {
+            return Err(TokenError::Subject.into());
+        }
         // The generation of the very keys that were used: if they have changed meanwhile, the entry is void from the start.
         let generation = published.map_or(0, |keys| keys.generation);
         let accepted = Accepted { principal: principal.clone(), lifetime, issuer: place, generation };
@@ -160,6 +163,12 @@ impl TokenVerifier {
     fn place_of(&self, token: &UnverifiedToken<'_>) -> Result<usize, TokenError> {
         let iss = token.claims.get("iss").and_then(Value::as_str);
         iss.and_then(|iss| self.by_iss.get(iss)).copied().or(self.for_others).ok_or(TokenError::Issuer)
+    }
+
+    /// Whether a subject looks like one of a named issuer's.
+    fn is_taken(&self, subject: &str) -> bool {
+        let names = self.issuers.iter().filter_map(|issuer| issuer.name.as_deref());
+        subject.split_once('/').is_some_and(|(first, _)| names.into_iter().any(|name| name == first))
     }
 
     /// The issuers' published keys.

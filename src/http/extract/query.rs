@@ -90,6 +90,9 @@ fn job_query(query: Option<&str>) -> Result<JobQuery, Problem> {
     Ok(JobQuery { state, schedule_id, target, fire_id, active, access: Access::UNLIMITED, limit, before })
 }
 
+/// More than any list has.
+const MOST_PARAMETERS: usize = 32;
+
 const BAD_CURSOR: &str = "is not a next_cursor of this list";
 
 /// Reads parameters one by one and gathers every mistake.
@@ -103,6 +106,11 @@ impl Parameters {
         let query = query.unwrap_or_default();
         let values: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let mut errors = Vec::new();
+        if values.len() > MOST_PARAMETERS {
+            // Before they are compared with each other.
+            errors.push(FieldError::new("", format!("the query has more than {MOST_PARAMETERS} parameters")));
+            return Self { values: Vec::new(), errors };
+        }
         for (index, (name, value)) in values.iter().enumerate() {
             if name.contains('\u{fffd}') || value.contains('\u{fffd}') {
                 errors.push(FieldError::new(printable(name), "is not UTF-8"));
@@ -237,5 +245,7 @@ mod tests {
             " the query has a % that two hexadecimal digits do not follow"
         );
         assert_eq!(complaints(Parameters::read(Some("x")).finish()), ["x is not a known parameter"]);
+        let many = "a&".repeat(MOST_PARAMETERS + 1);
+        assert_eq!(complaints(job_query(Some(&many))), [" the query has more than 32 parameters"]);
     }
 }

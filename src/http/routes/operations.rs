@@ -66,6 +66,8 @@ pub(super) async fn metrics(State(state): State<HttpState>, headers: HeaderMap) 
     if let Some(token) = &state.settings.metrics_token {
         check_metrics_token(&headers, token)?;
     }
+    // One page at a time: it looks at every schedule, and anybody may ask for it.
+    let _turn = state.metrics_turn.lock().await;
     Ok(([(CONTENT_TYPE, PROMETHEUS_TEXT)], state.metrics.render()).into_response())
 }
 

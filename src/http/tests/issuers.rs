@@ -58,6 +58,25 @@ async fn who_can_sign_for_one_issuer_cannot_speak_for_another() {
 }
 
 #[tokio::test]
+async fn namesakes_of_two_issuers_are_two_callers() {
+    let key = Signer::new("a");
+    let a = issuer(&[&key]).await;
+    let partner = VerifierSettings { name: Some("partner".to_owned()), ..of(&a, A) };
+    let verifier = TokenVerifier::for_issuers(vec![secret(), partner]).expect("keys");
+    let subject = |token: &str| verifier.verify(token, now()).map(|principal| principal.subject);
+    let mut own = claims_of("https://c");
+    own["sub"] = json!("alice");
+    let theirs = json!({"iss": A, "sub": "alice", "exp": own["exp"]});
+    assert_eq!(subject(&by_secret(&own)).as_deref(), Ok("alice"));
+    assert_eq!(subject(&key.sign(&theirs)).as_deref(), Ok("partner/alice"));
+    // Nor can anybody here call himself so.
+    own["sub"] = json!("partner/alice");
+    assert_eq!(subject(&by_secret(&own)), Err(TokenError::Subject));
+    own["sub"] = json!("partners/alice");
+    assert_eq!(subject(&by_secret(&own)).as_deref(), Ok("partners/alice"));
+}
+
+#[tokio::test]
 async fn with_named_issuers_only_nobody_else_is_heard() {
     let key = Signer::new("a");
     let a = issuer(&[&key]).await;

@@ -65,6 +65,17 @@ async fn an_address_that_guesses_is_refused_before_its_token_is_looked_at() {
 }
 
 #[tokio::test]
+async fn what_is_refused_before_a_token_is_looked_at_counts_too() {
+    let service = limited_by_address();
+    for path in ["nowhere", "health"] {
+        let answer = service.send(from("192.0.2.1", empty(request("POST", &format!("{API}/{path}"))))).await;
+        assert!(matches!(answer.status.as_u16(), 404 | 405), "{answer:?}");
+    }
+    let refused = service.send(from("192.0.2.1", empty(request("POST", &format!("{API}/nowhere"))))).await;
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+}
+
+#[tokio::test]
 async fn a_client_that_was_accepted_before_is_not_shut_out_by_its_neighbour() {
     let service = limited_by_address();
     let read = || authorized("GET", &schedules(), "maintenance:read");

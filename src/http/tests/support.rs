@@ -165,6 +165,7 @@ impl TestService {
             audit: recorder.clone(),
             ids: Arc::new(FixedIds),
             metrics: recorder.clone(),
+            metrics_turn: Arc::default(),
             rate_limits: Arc::new(RateLimits::new(&settings.rate_limits)),
             settings: Arc::new(settings),
         };

@@ -21,7 +21,7 @@ impl Step<'_> {
         let id = input.id.unwrap_or_else(|| ScheduleId::from_uuid(self.ids.new_uuid(self.now)));
         self.permit_definition(caller, &id, &input.definition)?;
         if let Some(existing) = self.state.schedules.get(&id) {
-            // Of a schedule that the caller may not see, not even the id is told.
+            // A schedule that the caller may not see is not shown. That its id is taken shows all the same: ids are for everybody.
             self.permit_definition(caller, &id, &existing.definition)?;
             return Err(CommandError::IdTaken(id));
         }
