@@ -41,13 +41,14 @@ pub(super) fn read_target(fields: &mut Fields<'_>, catalog: &Catalog) -> TargetS
     match given.first() {
         Some(&"targets") => TargetSelection::Many(read_targets(fields, catalog)),
         Some(&"target_group") => {
-            let group = fields.string("target_group").unwrap_or_default();
-            if !group.is_empty() && catalog.group(group).is_none() {
+            let group = fields.string("target_group");
+            // What is no text has been complained of.
+            if let Some(group) = group.filter(|group| catalog.group(group).is_none()) {
                 let known: Vec<&str> = catalog.group_names().collect();
                 let known = if known.is_empty() { "there are none".to_owned() } else { known.join(", ") };
                 fields.error("target_group", format!("'{}' is not a configured group ({known})", printable(group)));
             }
-            TargetSelection::Group { group: group.to_owned() }
+            TargetSelection::Group { group: group.unwrap_or_default().to_owned() }
         }
         Some(_) => {
             let target = fields.string("target").map(str::to_owned);

@@ -31,7 +31,7 @@ use crate::http::state::HttpState;
     params(
         ("id" = String, Path, description = "The schedule's id.", example = "nightly-index-rebuild"),
         ("If-Match" = Option<String>, Header, description = "Only if the schedule still has one of these entity tags.",
-            pattern = r#"^[\t ]*(\*[\t ]*|[\t ,]*(W/)?"[!#-~]*"([\t ]*,[\t ,]*(W/)?"[!#-~]*")*[\t ,]*)$"#),
+            pattern = r#"^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$"#),
     ),
     responses(
         (status = 200, description = "The schedule as it is now.", body = ScheduleView, headers(
@@ -62,7 +62,7 @@ pub(super) async fn enable_schedule(
     params(
         ("id" = String, Path, description = "The schedule's id.", example = "nightly-index-rebuild"),
         ("If-Match" = Option<String>, Header, description = "Only if the schedule still has one of these entity tags.",
-            pattern = r#"^[\t ]*(\*[\t ]*|[\t ,]*(W/)?"[!#-~]*"([\t ]*,[\t ,]*(W/)?"[!#-~]*")*[\t ,]*)$"#),
+            pattern = r#"^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$"#),
     ),
     responses(
         (status = 200, description = "The schedule as it is now.", body = ScheduleView, headers(

@@ -117,7 +117,7 @@ pub(super) async fn get_schedule(
     params(
         ("id" = String, Path, description = "The schedule's id.", example = "nightly-index-rebuild"),
         ("If-Match" = Option<String>, Header, description = "Only if the schedule still has one of these entity tags.",
-            pattern = r#"^[\t ]*(\*[\t ]*|[\t ,]*(W/)?"[!#-~]*"([\t ]*,[\t ,]*(W/)?"[!#-~]*")*[\t ,]*)$"#),
+            pattern = r#"^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$"#),
     ),
     request_body(content = ScheduleRequest, description = "The whole schedule.", example = json!(nightly_index_rebuild())),
     responses(
@@ -150,7 +150,7 @@ pub(super) async fn replace_schedule(
     params(
         ("id" = String, Path, description = "The schedule's id.", example = "nightly-index-rebuild"),
         ("If-Match" = Option<String>, Header, description = "Only if the schedule still has one of these entity tags.",
-            pattern = r#"^[\t ]*(\*[\t ]*|[\t ,]*(W/)?"[!#-~]*"([\t ]*,[\t ,]*(W/)?"[!#-~]*")*[\t ,]*)$"#),
+            pattern = r#"^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$"#),
     ),
     request_body(
         description = "What changes.",
@@ -189,7 +189,7 @@ pub(super) async fn patch_schedule(
     params(
         ("id" = String, Path, description = "The schedule's id.", example = "nightly-index-rebuild"),
         ("If-Match" = Option<String>, Header, description = "Only if the schedule still has one of these entity tags.",
-            pattern = r#"^[\t ]*(\*[\t ]*|[\t ,]*(W/)?"[!#-~]*"([\t ]*,[\t ,]*(W/)?"[!#-~]*")*[\t ,]*)$"#),
+            pattern = r#"^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$"#),
     ),
     responses((status = 204, description = "It is gone."), problem_sets::ChangeProblems),
     security(("bearer" = ["maintenance:admin"])),

@@ -119,6 +119,8 @@ fn where_it_runs_is_said_in_one_way() {
         (json!({"targets":[1]}), "targets[0]"),
         (json!({"target_group":"none"}), "target_group"),
         (json!({"target_group":5}), "target_group"),
+        (json!({"target_group":""}), "target_group"),
+        (json!({"target":""}), "target"),
     ] {
         let mut whole = json!({"name":"n","cron_expression":"0 * * * *","tasks":["CUSTOM"]});
         whole.as_object_mut().unwrap().extend(document.as_object().unwrap().clone());
