@@ -18,6 +18,7 @@ mod limited_tokens;
 mod listener;
 mod lists;
 mod metrics_page;
+mod open_files;
 mod openapi_document;
 mod panics;
 mod problems;
