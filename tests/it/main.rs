@@ -7,6 +7,7 @@ mod audit_trail;
 mod bad_input;
 mod command_line;
 mod contention;
+mod crowded;
 mod denied_reads;
 mod documentation;
 mod fires;
