@@ -1,6 +1,7 @@
 //! More connections than there are places: whoever is idle makes room, and no address has all of them.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -32,7 +33,7 @@ async fn while_no_connection_is_idle_those_beyond_the_most_wait_until_there_is_r
     let (first, mut second, mut third) = (amid_a_head(&app).await, amid_a_head(&app).await, amid_a_head(&app).await);
     let mut fourth = connect(&app).await;
     send(&mut fourth, LAST_LIVEZ).await;
-    let waited = tokio::time::timeout(std::time::Duration::from_millis(500), fourth.readable()).await;
+    let waited = tokio::time::timeout(Duration::from_millis(200), fourth.readable()).await;
     assert!(waited.is_err(), "nobody answers yet");
     drop(first);
     assert!(until_closed(&mut fourth).await.starts_with("HTTP/1.1 200 "));

@@ -1,4 +1,4 @@
-//! Takes connections up to their number, and owns their tasks.
+//! Takes connections up to their number, and has idle ones make room for new ones.
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,7 +21,6 @@ const BACK_OFF: Duration = Duration::from_millis(200);
 const LOG_EVERY_SECONDS: f64 = 60.0;
 /// Why a connection is refused, as a label: its address has as many as it may.
 const OF_ITS_ADDRESS: &str = "address";
-
 /// How soon it is looked again whether a connection has become idle, while one waits and none was.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
