@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -14,6 +16,12 @@ use super::service::{PATIENCE, Service};
 
 /// Half of the connections that the service takes by default.
 const CONNECTIONS: usize = 1_000;
+/// More connections than the service takes by default, which is 2,048.
+const HOLDERS: usize = 2_100;
+/// So many connections come from one address: half of what one may have.
+const PER_ADDRESS: usize = 250;
+/// How often those ask who hold their places by asking: in time, so that they never count as idle for too long.
+const NOW_AND_THEN: Duration = Duration::from_millis(1_500);
 /// Those that send without a pause; more would measure their own machine.
 const FLOODERS: usize = 16;
 
@@ -28,6 +36,7 @@ pub enum Attack {
     Oversized,
     Churn,
     NoReaders,
+    Holders,
 }
 
 /// What became of the abusers.
@@ -55,7 +64,7 @@ impl Harm {
 }
 
 impl Attack {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Nothing,
         Self::Idle,
         Self::SlowHeads,
@@ -65,6 +74,7 @@ impl Attack {
         Self::Oversized,
         Self::Churn,
         Self::NoReaders,
+        Self::Holders,
     ];
 
     pub fn name(self) -> &'static str {
@@ -78,6 +88,7 @@ impl Attack {
             Self::Oversized => "oversized everything",
             Self::Churn => "connections opened and dropped",
             Self::NoReaders => "clients that read no answers",
+            Self::Holders => "every place held by asking",
         }
     }
 
@@ -88,6 +99,7 @@ impl Attack {
             Self::Idle | Self::SlowHeads | Self::SlowBodies | Self::NoReaders => {
                 (harm.cut_off < harm.connections).then(|| format!("only {} of {} were cut off", harm.cut_off, harm.connections))
             }
+            Self::Holders => (harm.cut_off == 0).then(|| "nobody had to make room".to_owned()),
             Self::Flood | Self::BadTokens => (harm.of(429) <= harm.of(401)).then(|| "the flood was not limited".to_owned()),
             Self::Oversized => {
                 let accepted: usize = harm.statuses.iter().filter(|(status, _)| **status < 400).map(|(_, count)| count).sum();
@@ -102,7 +114,7 @@ impl Attack {
         let end = Instant::now() + time;
         // A slow client gets the time that it is allowed, and somewhat more to be cut off on a busy machine.
         let patience_over = (Instant::now() + PATIENCE + Duration::from_secs(8)).max(end);
-        let address = service.address.to_string();
+        let address = service.address;
         let post = format!(
             "POST /api/v1/maintenance/schedules HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\n\
              content-length: 1000\r\n\r\n",
@@ -113,38 +125,41 @@ impl Attack {
                 tokio::time::sleep_until(end).await;
                 Harm::default()
             }
-            Self::Idle => many(CONNECTIONS, move |_| dripping(address.clone(), String::new(), "", patience_over)).await,
+            Self::Idle => {
+                many(CONNECTIONS, move |number| dripping(self.from(number), address, String::new(), "", patience_over)).await
+            }
             Self::SlowHeads => {
                 let head = "GET /api/v1/maintenance/schedules HTTP/1.1\r\nhost: a\r\nx-slow: ".to_owned();
-                many(CONNECTIONS, move |_| dripping(address.clone(), head.clone(), "x", patience_over)).await
+                many(CONNECTIONS, move |number| dripping(self.from(number), address, head.clone(), "x", patience_over)).await
             }
             // A body that keeps coming is bounded by the time for the whole request; these stop.
-            Self::SlowBodies => many(CONNECTIONS, move |_| dripping(address.clone(), post.clone(), "", patience_over)).await,
+            Self::SlowBodies => {
+                many(CONNECTIONS, move |number| dripping(self.from(number), address, post.clone(), "", patience_over)).await
+            }
             Self::Flood => {
                 let request = "GET /api/v1/maintenance/schedules HTTP/1.1\r\nhost: a\r\n\r\n".to_owned();
-                many(FLOODERS, move |_| flooding(address.clone(), request.clone(), end)).await
+                many(FLOODERS, move |_| flooding(address, request.clone(), end)).await
             }
             Self::BadTokens => {
                 let token = format!("{}x", service.token);
                 let request =
                     format!("GET /api/v1/maintenance/jobs HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {token}\r\n\r\n");
-                many(FLOODERS, move |_| flooding(address.clone(), request.clone(), end)).await
+                many(FLOODERS, move |_| flooding(address, request.clone(), end)).await
             }
             Self::Oversized => {
                 let requests = Arc::new(oversized(&service.token));
                 many(requests.len(), move |number| {
-                    let (address, requests) = (address.clone(), Arc::clone(&requests));
-                    async move { again_and_again(&address, &requests[number], end).await }
+                    let requests = Arc::clone(&requests);
+                    async move { again_and_again(address, &requests[number], end).await }
                 })
                 .await
             }
             Self::Churn => {
                 many(FLOODERS, move |_| {
-                    let address = address.clone();
                     async move {
                         let mut harm = Harm::default();
                         while Instant::now() < end {
-                            if TcpStream::connect(&address).await.is_ok() {
+                            if TcpStream::connect(address).await.is_ok() {
                                 harm.connections += 1;
                             }
                             // As fast as it can, but not faster than ports come back: a closed one waits a minute.
@@ -157,12 +172,19 @@ impl Attack {
             }
             Self::NoReaders => {
                 let request = "GET /api-docs/openapi.json HTTP/1.1\r\nhost: a\r\n\r\n".repeat(100);
-                many(64, move |_| {
-                    dripping(address.clone(), request.clone(), "", patience_over.max(end + Duration::from_secs(15)))
+                many(64, move |number| {
+                    dripping(self.from(number), address, request.clone(), "", patience_over.max(end + Duration::from_secs(15)))
                 })
                 .await
             }
+            Self::Holders => many(HOLDERS, move |number| holding(self.from(number), address, end)).await,
         }
+    }
+
+    /// From where its connection of this number comes: a network of its own, with so many connections for each address.
+    fn from(self, number: usize) -> IpAddr {
+        let host = u8::try_from(1 + number / PER_ADDRESS).expect("a few thousand connections");
+        IpAddr::from([127, 0, 1 + self as u8, host])
     }
 }
 
@@ -179,9 +201,43 @@ async fn many<F: Future<Output = Harm> + Send + 'static>(count: usize, abuser: i
     harm
 }
 
+/// A connection from this address.
+async fn connect(from: IpAddr, address: SocketAddr) -> io::Result<TcpStream> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind((from, 0).into())?;
+    socket.connect(address).await
+}
+
+/// Asks now and then for what costs nothing, so that its connection is always in use; comes back when it is cut off.
+async fn holding(from: IpAddr, address: SocketAddr, until: Instant) -> Harm {
+    let mut harm = Harm::default();
+    let mut buffer = [0; 1024];
+    while Instant::now() < until {
+        if let Ok(Ok(mut stream)) = timeout_at(until, connect(from, address)).await {
+            harm.connections += 1;
+            while Instant::now() < until {
+                let asked = timeout_at(until, stream.write_all(b"GET /livez HTTP/1.1\r\nhost: a\r\n\r\n")).await;
+                match (asked, timeout_at(until, stream.read(&mut buffer)).await) {
+                    (Ok(Ok(())), Ok(Ok(read))) if read > 0 => note_statuses(&buffer[..read], &mut harm),
+                    // The phase is over.
+                    (Err(_), _) | (_, Err(_)) => return harm,
+                    _ => {
+                        harm.cut_off += 1;
+                        break;
+                    }
+                }
+                tokio::time::sleep_until(until.min(Instant::now() + NOW_AND_THEN)).await;
+            }
+        }
+        // As an abuser who does not mean to wear out the machine that is measured.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    harm
+}
+
 /// Sends a beginning, then a drip every half second, until it is cut off. Reads nothing that it would have to act upon.
-async fn dripping(address: String, beginning: String, drip: &'static str, until: Instant) -> Harm {
-    let Ok(mut stream) = TcpStream::connect(&address).await else { return Harm::default() };
+async fn dripping(from: IpAddr, address: SocketAddr, beginning: String, drip: &'static str, until: Instant) -> Harm {
+    let Ok(mut stream) = connect(from, address).await else { return Harm::default() };
     let mut harm = Harm { connections: 1, ..Harm::default() };
     if timeout_at(until, stream.write_all(beginning.as_bytes())).await.is_ok_and(|written| written.is_err()) {
         harm.cut_off = 1;
@@ -213,11 +269,11 @@ async fn dripping(address: String, beginning: String, drip: &'static str, until:
 }
 
 /// Sends one request after the other on one connection, and a new one when it is cut off.
-async fn flooding(address: String, request: String, until: Instant) -> Harm {
+async fn flooding(address: SocketAddr, request: String, until: Instant) -> Harm {
     let mut harm = Harm::default();
     let mut buffer = [0; 16 * 1024];
     while Instant::now() < until {
-        let Ok(mut stream) = TcpStream::connect(&address).await else { continue };
+        let Ok(mut stream) = TcpStream::connect(address).await else { continue };
         harm.connections += 1;
         while Instant::now() < until {
             if stream.write_all(request.as_bytes()).await.is_err() {
@@ -233,7 +289,7 @@ async fn flooding(address: String, request: String, until: Instant) -> Harm {
 }
 
 /// Sends the same request on new connections.
-async fn again_and_again(address: &str, request: &[u8], until: Instant) -> Harm {
+async fn again_and_again(address: SocketAddr, request: &[u8], until: Instant) -> Harm {
     let mut harm = Harm::default();
     let mut buffer = [0; 16 * 1024];
     while Instant::now() < until {

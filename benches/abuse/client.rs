@@ -1,4 +1,5 @@
-//! A client that behaves: one connection, one request after the other, and a note of how long each took.
+//! A client that behaves: one request after the other, most of them on one connection, some on a new one, and a note of how long each
+//! took.
 
 use std::time::Duration;
 
@@ -9,8 +10,13 @@ use super::service::Service;
 /// Between two requests: an operator's dashboard with many panels.
 const PAUSE: Duration = Duration::from_millis(2);
 
+/// Each so many-th request opens a new connection: who is shut out notices it there.
+const NEW_CONNECTION_EVERY: usize = 10;
+
 pub struct GoodClient {
     client: reqwest::Client,
+    /// Keeps no connection.
+    newcomer: reqwest::Client,
     urls: [String; 2],
     token: String,
 }
@@ -25,20 +31,23 @@ pub struct Answers {
 impl GoodClient {
     pub fn new(service: &Service) -> Self {
         let api = format!("http://{}/api/v1/maintenance", service.address);
-        let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap();
-        Self { client, urls: [format!("{api}/schedules"), format!("{api}/health")], token: service.token.clone() }
+        let builder = || reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10));
+        let client = builder().build().unwrap();
+        let newcomer = builder().pool_max_idle_per_host(0).build().unwrap();
+        Self { client, newcomer, urls: [format!("{api}/schedules"), format!("{api}/health")], token: service.token.clone() }
     }
 
     /// Asks until the time is over.
     pub async fn ask_for(&self, time: Duration) -> Answers {
         let mut answers = Answers::default();
         let all = Stopwatch::start();
-        for url in self.urls.iter().cycle() {
+        for (number, url) in self.urls.iter().cycle().enumerate() {
             if all.seconds() > time.as_secs_f64() {
                 break;
             }
             let one = Stopwatch::start();
-            match self.client.get(url).bearer_auth(&self.token).send().await {
+            let client = if number % NEW_CONNECTION_EVERY == 0 { &self.newcomer } else { &self.client };
+            match client.get(url).bearer_auth(&self.token).send().await {
                 Ok(answer) if answer.status().is_success() => {
                     if let Err(error) = answer.bytes().await {
                         answers.refused.push(format!("half an answer: {error:?}"));

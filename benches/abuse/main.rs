@@ -1,5 +1,5 @@
 //! What a good client notices while others misbehave: the release binary, a client with a token that asks all the time, and beside it
-//! idle connections, slow heads and bodies, a flood far above the rate limit, oversized everything, and clients that read no answers.
+//! idle connections and those that ask now and then, slow heads and bodies, a flood far above the rate limit, oversized everything, and clients that read no answers.
 //!
 //! `cargo bench --bench abuse` prints a table and fails when a promise is broken; `-- --short` looks at each for a moment only, and
 //! does not judge the times. The service and its abusers share the machine, so the times are those of a busy one.
@@ -34,6 +34,7 @@ async fn main() {
     if has("--test") {
         return;
     }
+    raise_file_limit();
     let short = has("--short");
     let phase = Duration::from_secs(if short { 3 } else { 12 });
     let service = Service::start().await;
@@ -75,6 +76,16 @@ async fn main() {
     }
     println!("{}", if broken.is_empty() { "all promises kept" } else { "promises were broken" });
     std::process::exit(i32::from(!broken.is_empty()));
+}
+
+/// Each connection is an open file here, too, and the usual limit is 1,024.
+fn raise_file_limit() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+        setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
+    }
 }
 
 /// Waits until the abusers' connections are gone.

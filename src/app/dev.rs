@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::serve::until_signal;
 use super::signals::Signals;
 use super::start::bind;
-use super::{Adapters, AppError, start};
+use super::{Adapters, AppError, file_limit, start};
 use crate::cli::{DevArgs, TokenRequest, issue};
 use crate::config::{Config, ENVIRONMENT_PREFIX, Mode, load};
 use crate::domain::ports::{Clock, IdSource};
@@ -40,8 +40,9 @@ pub async fn dev(args: DevArgs, environment: Vec<(String, String)>) -> anyhow::R
     let settings = SandboxConfig { task_delay: TASK_DELAY, ..SandboxConfig::default() };
     let (sandbox, sandbox_ended) = Sandbox::start(sandbox_listener, settings, stop_sandbox.clone().cancelled_owned()).await?;
 
-    let config = load(&[], dev_environment(&args, environment, &sandbox.base_url()), Mode::Dev)?;
+    let mut config = load(&[], dev_environment(&args, environment, &sandbox.base_url()), Mode::Dev)?;
     super::serve::init_logging(&config)?;
+    file_limit::fit(&mut config);
     let token = token(&config)?;
     let scheme = if config.server.tls.is_some() { "https" } else { "http" };
     let listener = bind(config.server.listen, "--listen").await?;

@@ -1,12 +1,22 @@
 //! The limit of open files. Every connection is one, and the usual soft limit, 1,024, is less than `server.max_connections`.
 
-/// Files that are not for connections: the store, the audit trail, the log, connections to targets.
+use crate::config::Config;
+
+/// Files that are not for connections: the store, the audit trail, the log, connections to targets, and for each listener the one
+/// connection that waits for room.
 const RESERVED: u64 = 128;
+
+/// Raises the limit, and lowers `server.max_connections` to what the limit allows each listener.
+pub(super) fn fit(config: &mut Config) {
+    let listeners = 1 + usize::from(config.metrics.listen.is_some());
+    let connections = &mut config.server.connections;
+    connections.max_connections = affordable(connections.max_connections, listeners, raise());
+}
 
 /// Raises this process's soft limit as far as it may: to the hard limit. Returns the limit that then holds, if there is one. Where the
 /// system refuses, the service runs all the same.
 #[cfg(unix)]
-pub(super) fn raise() -> Option<u64> {
+fn raise() -> Option<u64> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current == maximum {
@@ -27,18 +37,21 @@ pub(super) fn raise() -> Option<u64> {
 
 /// Elsewhere there is no such limit.
 #[cfg(not(unix))]
-pub(super) fn raise() -> Option<u64> {
+fn raise() -> Option<u64> {
     None
 }
 
-/// As many of the configured connections as there are files for. A flood of connections must not take the last file from the store.
-pub(super) fn affordable(max_connections: usize, limit: Option<u64>) -> usize {
+/// As many of the configured connections as there are files for when every listener has as many. A flood of connections must not take
+/// the last file from the store.
+fn affordable(max_connections: usize, listeners: usize, limit: Option<u64>) -> usize {
     let Some(limit) = limit else { return max_connections };
-    let for_connections = usize::try_from(limit.saturating_sub(RESERVED)).unwrap_or(usize::MAX).max(1);
+    let for_connections = usize::try_from(limit.saturating_sub(RESERVED)).unwrap_or(usize::MAX);
+    let for_connections = (for_connections / listeners).max(1);
     if for_connections < max_connections {
         tracing::warn!(
             max_connections,
             limit,
+            listeners,
             affordable = for_connections,
             "the limit of open files is too low for server.max_connections: fewer are accepted at once"
         );
@@ -52,9 +65,16 @@ mod tests {
 
     #[test]
     fn the_store_keeps_its_files() {
-        assert_eq!(affordable(2048, None), 2048);
-        assert_eq!(affordable(2048, Some(65_536)), 2048);
-        assert_eq!(affordable(2048, Some(1024)), 896);
-        assert_eq!(affordable(2048, Some(64)), 1);
+        assert_eq!(affordable(2048, 1, None), 2048);
+        assert_eq!(affordable(2048, 1, Some(65_536)), 2048);
+        assert_eq!(affordable(2048, 1, Some(1024)), 896);
+        assert_eq!(affordable(2048, 1, Some(64)), 1);
+    }
+
+    #[test]
+    fn two_listeners_share_what_there_is() {
+        assert_eq!(affordable(2048, 2, Some(1024)), 448);
+        assert_eq!(affordable(2048, 2, Some(4224)), 2048);
+        assert_eq!(affordable(2048, 2, Some(129)), 1);
     }
 }

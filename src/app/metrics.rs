@@ -81,6 +81,10 @@ impl HttpMetrics for AppMetrics {
         self.metrics.http_connections_full(listener);
     }
 
+    fn connection_refused(&self, listener: &'static str, reason: &'static str) {
+        self.metrics.http_connection_refused(listener, reason);
+    }
+
     fn certificate_expiry(&self, listener: &'static str, seconds: f64) {
         self.metrics.set_certificate_expiry(listener, seconds);
     }

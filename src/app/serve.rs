@@ -12,8 +12,7 @@ use crate::telemetry;
 /// When it cannot start, or the orchestrator ended by itself.
 pub async fn serve(mut config: Config) -> Result<(), AppError> {
     init_logging(&config)?;
-    let connections = &mut config.server.connections;
-    connections.max_connections = file_limit::affordable(connections.max_connections, file_limit::raise());
+    file_limit::fit(&mut config);
     warn_of_readable_tokens(&config);
     let signals = Signals::install()?;
     let listener = bind(config.server.listen, "server.listen").await?;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustls::RootCertStore;
 use rustls::sign::CertifiedKey;
+use secrecy::zeroize::Zeroizing;
 use sha2::{Digest, Sha256};
 
 use super::pem::{self, PairMistake, path};
@@ -112,9 +113,10 @@ impl ListenerTls {
         let mut digest = Sha256::new();
         for file in [Some(&self.cert_file), Some(&self.key_file), self.client_ca_file.as_ref()].into_iter().flatten() {
             // A file that cannot be read counts as an empty one here; reading it says what is wrong.
-            let content = std::fs::read(file).unwrap_or_default();
+            // One of them is the private key, which is not left behind in memory.
+            let content = Zeroizing::new(std::fs::read(file).unwrap_or_default());
             digest.update(content.len().to_le_bytes());
-            digest.update(content);
+            digest.update(&*content);
         }
         digest.finalize().into()
     }

@@ -4,7 +4,7 @@ use axum::http::header::{
     CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
     X_FRAME_OPTIONS,
 };
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Version};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::BASE_PATH;
 
@@ -28,19 +28,12 @@ pub(super) struct Kind {
     is_api: bool,
     is_viewer: bool,
     secure: bool,
-    /// HTTP/2 knows no `Connection`, and closes the stream alone.
-    has_connection: bool,
 }
 
 impl Kind {
     /// The kind of a request: by its path, and how it came.
-    pub fn new(path: &str, version: Version, secure: bool) -> Self {
-        Self {
-            is_api: path.starts_with(BASE_PATH),
-            is_viewer: path.starts_with(VIEWER_PATH),
-            secure,
-            has_connection: version <= Version::HTTP_11,
-        }
+    pub fn new(path: &str, secure: bool) -> Self {
+        Self { is_api: path.starts_with(BASE_PATH), is_viewer: path.starts_with(VIEWER_PATH), secure }
     }
 }
 
@@ -54,7 +47,7 @@ pub(super) fn add(headers: &mut HeaderMap, status: StatusCode, kind: Kind) {
     if kind.is_api || status.is_client_error() || status.is_server_error() {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
-    if status == StatusCode::REQUEST_TIMEOUT && kind.has_connection {
+    if status == StatusCode::REQUEST_TIMEOUT {
         // What would come next on it is the rest of that request.
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }

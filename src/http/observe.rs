@@ -30,7 +30,7 @@ pub(super) async fn observe(State(state): State<HttpState>, mut request: Request
     let method = method_label(request.method().as_str());
     let matched = request.extensions().get::<MatchedPath>().cloned();
     let route = matched.as_ref().map_or(UNMATCHED, MatchedPath::as_str);
-    let kind = headers::Kind::new(request.uri().path(), request.version(), peer.is_some_and(|peer| peer.secure));
+    let kind = headers::Kind::new(request.uri().path(), peer.is_some_and(|peer| peer.secure));
     request.extensions_mut().insert(context.clone());
 
     let span = request_span(&context, method, route);

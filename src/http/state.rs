@@ -70,6 +70,9 @@ pub trait HttpMetrics: Send + Sync + 'static {
     /// A listener has as many connections as it may have.
     fn connections_full(&self, listener: &'static str);
 
+    /// A listener closed a connection at once, for `address`: that has as many as it may have.
+    fn connection_refused(&self, listener: &'static str, reason: &'static str);
+
     /// The certificate that a listener shows expires then, in seconds since 1970.
     fn certificate_expiry(&self, listener: &'static str, seconds: f64);
 

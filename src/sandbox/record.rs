@@ -201,7 +201,7 @@ impl Drop for Ticket {
     }
 }
 
-/// What a request asks for, without the host that HTTP/2 puts into the URI.
+/// What a request asks for, without the host that a request may put before it.
 pub(super) fn path_and_query(uri: &Uri) -> &str {
     uri.path_and_query().map_or(uri.path(), |path| path.as_str())
 }

@@ -48,6 +48,9 @@ fn expected_series() -> Vec<String> {
     for outcome in ["SUCCEEDED", "TRANSIENT", "PERMANENT", "UNKNOWN"] {
         series.push(format!("maintenance_target_requests_total{{target=\"default\",outcome=\"{outcome}\"}}"));
     }
+    for listener in ["api", "metrics"] {
+        series.push(format!("maintenance_http_connections_refused_total{{listener=\"{listener}\",reason=\"address\"}}"));
+    }
     for name in ["breaker_state", "breaker_opened_total", "postponed"] {
         series.push(format!("maintenance_target_{name}{{target=\"default\"}}"));
     }
@@ -64,7 +67,7 @@ fn expected_series() -> Vec<String> {
     series
 }
 
-const METRICS: [(&str, &str); 29] = [
+const METRICS: [(&str, &str); 30] = [
     ("maintenance_schedules", "gauge"),
     ("maintenance_schedules_created_total", "counter"),
     ("maintenance_schedules_deleted_total", "counter"),
@@ -93,6 +96,7 @@ const METRICS: [(&str, &str); 29] = [
     ("http_request_duration_seconds", "histogram"),
     ("maintenance_http_connections", "gauge"),
     ("maintenance_http_connections_full_total", "counter"),
+    ("maintenance_http_connections_refused_total", "counter"),
     ("maintenance_http_rate_limited_total", "counter"),
 ];
 

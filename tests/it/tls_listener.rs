@@ -113,16 +113,18 @@ async fn handshake(
 }
 
 #[tokio::test]
-async fn http_2_is_offered_first_and_old_versions_of_tls_are_refused_where_that_is_configured() {
+async fn http_1_1_alone_is_offered_and_old_versions_of_tls_are_refused_where_that_is_configured() {
     let (authority, folder) = (Authority::new("ours"), tempfile::tempdir().expect("a folder"));
     authority.write_pair(folder.path());
-    let both: [&[u8]; 2] = [b"http/1.1", b"h2"];
+    let both: [&[u8]; 2] = [b"h2", b"http/1.1"];
     for (more, old_is_spoken) in [("", true), ("min_version = '1.3'", false)] {
         let builder = TestApp::builder().with(&table("server", &folder, more)).client(authority.client(None));
         let mut app = builder.start().await;
-        assert_eq!(handshake(&app, &authority, &both, &TLS13).await.expect("a handshake"), b"h2");
-        assert_eq!(handshake(&app, &authority, &both[..1], &TLS13).await.expect("a handshake"), b"http/1.1");
-        assert!(handshake(&app, &authority, &[b"spdy/3"], &TLS13).await.is_err());
+        assert_eq!(handshake(&app, &authority, &both, &TLS13).await.expect("a handshake"), b"http/1.1");
+        assert_eq!(handshake(&app, &authority, &[], &TLS13).await.expect("a handshake"), b"", "who names none is served, too");
+        for other in ["h2", "spdy/3"] {
+            assert!(handshake(&app, &authority, &[other.as_bytes()], &TLS13).await.is_err());
+        }
         assert_eq!(handshake(&app, &authority, &both, &TLS12).await.is_ok(), old_is_spoken);
         app.stop().await;
     }

@@ -27,6 +27,7 @@ fn the_defaults_are_those_of_the_contract() {
     assert!(config.server.tls.is_none() && config.metrics.tls.is_none());
     assert!(config.server.trusted_proxies.is_empty() && config.server.allowed_origins.is_empty());
     assert_eq!((config.server.max_json_depth, config.server.connections.max_connections), (32, 2048));
+    assert_eq!(config.server.connections.max_connections_per_address, Some(512));
     let address = config.server.rate_limits.address.expect("a limit");
     assert_eq!((address.per_second.get(), address.burst.get(), config.server.rate_limits.principal), (100, 6000, None));
     assert_eq!(config.storage.url, StorageUrl::Sqlite("data/maintenance.db".into()));
@@ -71,7 +72,7 @@ fn the_default_file_shows_every_key() {
     for (section, keys) in [
         (
             "server",
-            "listen max_body_bytes request_timeout shutdown_grace max_connections header_timeout idle_timeout body_timeout \
+            "listen max_body_bytes request_timeout shutdown_grace max_connections max_connections_per_address header_timeout idle_timeout body_timeout \
              write_timeout max_header_bytes max_headers max_json_depth trusted_proxies tls rate_limits cors",
         ),
         (

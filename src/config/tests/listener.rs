@@ -98,9 +98,16 @@ fn a_rate_of_zero_is_no_limit() {
 }
 
 #[test]
+fn no_connections_per_address_is_no_limit() {
+    assert_eq!(accepted("server.max_connections_per_address = 0").server.connections.max_connections_per_address, None);
+    assert_eq!(accepted("server.max_connections_per_address = 7").server.connections.max_connections_per_address, Some(7));
+}
+
+#[test]
 fn limits_of_connections_have_ranges() {
     for (key, bad, expected) in [
         ("max_connections", "0", "must be from 1 to"),
+        ("max_connections_per_address", "-1", "must be from 0 to"),
         ("header_timeout", "'1ms'", "must be from 10ms to 10m"),
         ("idle_timeout", "'2h'", "must be from 10ms to 1h"),
         ("body_timeout", "10", "needs a unit"),

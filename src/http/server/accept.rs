@@ -1,14 +1,16 @@
-//! Takes connections up to their number, and owns their tasks.
+//! Takes connections up to their number, and has idle ones make room for new ones.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
-use tokio::task::{JoinError, JoinSet};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::crowd::{Crowd, Place};
 use super::{Shared, connection, tls};
 use crate::telemetry::Stopwatch;
 
@@ -17,50 +19,62 @@ use crate::telemetry::Stopwatch;
 const BACK_OFF: Duration = Duration::from_millis(200);
 /// A condition that lasts is logged so often.
 const LOG_EVERY_SECONDS: f64 = 60.0;
+/// Why a connection is refused, as a label: its address has as many as it may.
+const OF_ITS_ADDRESS: &str = "address";
+/// How soon it is looked again whether a connection has become idle, while one waits and none was.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Serves until `stop`, and then until all connections have ended.
 pub(super) async fn run(listener: TcpListener, shared: Arc<Shared>, stop: CancellationToken) {
-    let _streams_end_too = shared.streams.end_on_drop();
     let _reload = shared.tls.clone().map(|files| AbortOnDropHandle::new(tokio::spawn(tls::keep_fresh(files))));
-    let mut connections = JoinSet::new();
-    let (mut full_log, mut error_log) = (Sparse::default(), Sparse::default());
+    let mut crowd = Crowd::new(shared.limits.max_connections_per_address, shared.exempt.clone());
+    let mut log = Logs::default();
     let mut is_full = false;
+    // One that is accepted and has no room yet. The next ones wait in the system's backlog.
+    let mut waiting: Option<(TcpStream, SocketAddr, Place)> = None;
     loop {
-        let has_room = connections.len() < shared.limits.max_connections;
+        let has_room = crowd.len() < shared.limits.max_connections;
+        if has_room && let Some((stream, peer, place)) = waiting.take() {
+            crowd.admit(place, |activity| connection::serve(stream, peer, Arc::clone(&shared), activity, stop.clone()));
+            shared.metrics.connections(shared.name, crowd.len());
+            continue;
+        }
         if !has_room && !is_full {
             shared.metrics.connections_full(shared.name);
-            if full_log.may_log() {
-                let (listener, open) = (shared.name, connections.len());
-                tracing::warn!(listener, open, "there are as many connections as may be: new ones wait until one ends");
-            }
+            log.full(&shared, crowd.len());
         }
         is_full = !has_room;
+        // Who was asked to end has so long for it; after that the next one is asked.
+        let look_again = if waiting.is_some() && crowd.make_room() { connection::LAST_WORDS } else { LOOK_AGAIN };
         tokio::select! {
             biased;
             () = stop.cancelled() => break,
-            Some(ended) = connections.join_next() => note_end(&ended, &shared),
-            accepted = listener.accept(), if has_room => match accepted {
-                Ok((stream, peer)) => {
-                    connections.spawn(connection::serve(stream, peer, Arc::clone(&shared), stop.clone()));
-                }
+            Some(ended) = crowd.ended() => note_end(&ended, &shared),
+            () = tokio::time::sleep(look_again), if waiting.is_some() => {}
+            accepted = listener.accept(), if waiting.is_none() => match accepted {
+                Ok((stream, peer)) => match crowd.place(peer.ip()) {
+                    Some(place) => waiting = Some((stream, peer, place)),
+                    // Closed rather than left to wait: in the backlog it would hold up those who come after it.
+                    None => {
+                        shared.metrics.connection_refused(shared.name, OF_ITS_ADDRESS);
+                        log.refused(&shared, peer);
+                    }
+                },
                 Err(error) if is_of_one_connection(&error) => continue,
                 Err(error) => {
-                    if error_log.may_log() {
-                        tracing::error!(listener = shared.name, %error, "no connection can be accepted for now");
-                    }
+                    log.error(&shared, &error);
                     // The end may come meanwhile.
                     let _ = tokio::time::timeout(BACK_OFF, stop.cancelled()).await;
                 }
             },
         }
-        shared.metrics.connections(shared.name, connections.len());
+        shared.metrics.connections(shared.name, crowd.len());
     }
     // From here on the system refuses connections.
-    drop(listener);
-    while let Some(ended) = connections.join_next().await {
+    drop((listener, waiting));
+    while let Some(ended) = crowd.ended().await {
         note_end(&ended, &shared);
     }
-    shared.streams.ended().await;
     shared.metrics.connections(shared.name, 0);
 }
 
@@ -74,6 +88,40 @@ fn note_end(ended: &Result<(), JoinError>, shared: &Shared) {
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+/// What the log hears of the listener.
+#[derive(Default)]
+struct Logs {
+    full: Sparse,
+    refused: Sparse,
+    error: Sparse,
+}
+
+impl Logs {
+    fn full(&mut self, shared: &Shared, open: usize) {
+        if self.full.may_log() {
+            tracing::warn!(
+                listener = shared.name,
+                open,
+                "there are as many connections as may be: the one that is idle longest makes room for the next; if none is, that waits"
+            );
+        }
+    }
+
+    fn refused(&mut self, shared: &Shared, peer: SocketAddr) {
+        if self.refused.may_log() {
+            let (listener, limit) = (shared.name, shared.limits.max_connections_per_address);
+            let client = peer.ip().to_canonical();
+            tracing::warn!(listener, %client, limit, "an address has as many connections as it may: more from there are closed");
+        }
+    }
+
+    fn error(&mut self, shared: &Shared, error: &io::Error) {
+        if self.error.may_log() {
+            tracing::error!(listener = shared.name, %error, "no connection can be accepted for now");
+        }
+    }
 }
 
 /// Lets a line into the log once a minute.

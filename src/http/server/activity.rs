@@ -1,26 +1,40 @@
 //! Tells an idle connection from a busy one, and both from one that is stuck.
 //!
-//! Requests only count up and down; the connection's task looks at the counters now and then. So a request costs neither a lock nor
-//! a timer, and an end comes up to a quarter of its limit late.
+//! Requests only move counters; the connection's task looks at them now and then. So a request costs neither a lock nor a timer, and
+//! an end comes up to a quarter of its limit late. Whoever takes connections looks at them as well, when it needs room for a new one.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
+
+use tokio::sync::Notify;
 
 use crate::config::ConnectionLimits;
 
 /// A limit is looked at so many times until it is reached.
 const LOOKS: u32 = 4;
+/// Stands for a body whose head does not say how long it is.
+const UNKNOWN: u64 = u64::MAX;
+
+/// Numbers the moments at which connections of one listener became idle, so that they can be put in order without a clock.
+pub(super) type IdleOrder = Arc<AtomicU64>;
 
 /// What happens on one connection.
 #[derive(Debug, Default)]
 pub(super) struct Activity {
     /// Requests that began.
     begun: AtomicU64,
-    /// Requests whose answer is not written to its end.
-    under_way: AtomicUsize,
+    /// The last of them has an answer that is not written to its end. There is one at a time.
+    is_busy: AtomicBool,
+    /// How long its body is.
+    body: AtomicU64,
     /// Counts everything that goes forward.
     steps: AtomicU64,
+    /// When the last answer was written, by the order of the listener.
+    idle_since: AtomicU64,
+    order: IdleOrder,
+    /// Somebody needs the room.
+    end: Notify,
 }
 
 /// Why a connection has to end.
@@ -35,11 +49,22 @@ pub(super) enum Expiry {
 }
 
 impl Activity {
-    /// Notes a request; it is over when the ticket is dropped.
-    pub fn begin(self: &Arc<Self>) -> Ticket {
+    /// Of a connection of the listener that has this order.
+    pub fn new(order: &IdleOrder) -> Self {
+        Self { order: Arc::clone(order), ..Self::default() }
+    }
+
+    /// Notes a request, with the length of its body if that is known; it is over when the ticket is dropped.
+    pub fn begin(self: &Arc<Self>, body: Option<u64>) -> Ticket {
+        self.body.store(body.unwrap_or(UNKNOWN), Ordering::Relaxed);
         self.begun.fetch_add(1, Ordering::Relaxed);
-        self.under_way.fetch_add(1, Ordering::Relaxed);
+        self.is_busy.store(true, Ordering::Relaxed);
         Ticket(Arc::clone(self))
+    }
+
+    /// How long the body of the last request is, if its head said so.
+    pub fn body(&self) -> Option<u64> {
+        Some(self.body.load(Ordering::Relaxed)).filter(|length| *length != UNKNOWN)
     }
 
     /// How many requests began so far.
@@ -49,7 +74,22 @@ impl Activity {
 
     /// True while there is no request whose answer is not written.
     pub fn is_idle(&self) -> bool {
-        self.under_way.load(Ordering::Relaxed) == 0
+        !self.is_busy.load(Ordering::Relaxed)
+    }
+
+    /// Since when it is idle between two requests: the smaller, the longer. A request may begin the next moment.
+    pub fn idle_since(&self) -> Option<u64> {
+        (self.begun() > 0 && self.is_idle()).then(|| self.idle_since.load(Ordering::Relaxed))
+    }
+
+    /// Asks the connection to end.
+    pub fn ask_to_end(&self) {
+        self.end.notify_one();
+    }
+
+    /// Returns once the connection was asked to end.
+    pub async fn asked_to_end(&self) {
+        self.end.notified().await;
     }
 
     /// Returns once the connection has to end. A request may take `request_timeout`, and a peer may be slow to take the answer;
@@ -98,8 +138,10 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
+        let Activity { order, idle_since, is_busy, .. } = &*self.0;
         self.step();
-        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+        idle_since.store(order.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+        is_busy.store(false, Ordering::Relaxed);
     }
 }
 
@@ -112,6 +154,7 @@ mod tests {
     fn limits() -> ConnectionLimits {
         ConnectionLimits {
             max_connections: 1,
+            max_connections_per_address: None,
             header_timeout: 10 * SECOND,
             idle_timeout: 60 * SECOND,
             body_timeout: 10 * SECOND,
@@ -149,12 +192,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_connection_is_idle_from_its_last_request_on() {
         let activity = Arc::new(Activity::default());
-        drop(activity.begin());
+        drop(activity.begin(None));
         assert_eq!(expired(&activity).await, (Expiry::Idle, 60));
         let busy = async {
             for _ in 0..10 {
                 tokio::time::sleep(50 * SECOND).await;
-                drop(activity.begin());
+                drop(activity.begin(None));
             }
         };
         let (expired, ()) = tokio::join!(expired(&activity), busy);
@@ -164,7 +207,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_answer_that_nobody_takes_is_stuck() {
         let activity = Arc::new(Activity::default());
-        let ticket = activity.begin();
+        let ticket = activity.begin(None);
         let (expiry, seconds) = expired(&activity).await;
         assert!(expiry == Expiry::Stuck && (40..=60).contains(&seconds), "{seconds}");
         drop(ticket);

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -10,12 +10,13 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
+use axum::http::StatusCode;
 use axum::response::Response;
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
-use tokio::io::{AsyncRead, AsyncWrite};
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
@@ -23,62 +24,42 @@ use tower::ServiceExt as _;
 use super::Shared;
 use super::activity::{Activity, Expiry, Ticket};
 use super::guard::Guard;
-use super::tasks::StreamTasks;
 use crate::config::ConnectionLimits;
 use crate::http::client_address::Peer;
 
-/// Requests at once on one HTTP/2 connection: what clients expect a server to allow.
-const MAX_STREAMS: u32 = 100;
-/// Streams that a client opened and reset before we looked at them ("rapid reset"); beyond that the connection ends.
-const MAX_PENDING_RESETS: usize = 20;
-/// Streams that we had to reset because of what the client sent; beyond that the connection ends.
-const MAX_ERROR_RESETS: usize = 128;
-/// Bytes of bodies that a peer may send on one stream, and on one connection, before we have read them. Bodies here are small, and what
-/// is promised has to be held for every connection.
-const STREAM_WINDOW: u32 = 64 * 1024;
-const CONNECTION_WINDOW: u32 = 512 * 1024;
-/// An HTTP/2 peer that is silent for so long is asked whether it is there,
-const PING_EVERY: Duration = Duration::from_secs(20);
-/// and has so long to answer.
-const PING_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long the peer of an idle connection may take to hear that the service ends: to finish the head that it is sending, or to take
-/// leave as HTTP/2 has it.
-const LAST_WORDS: Duration = Duration::from_millis(500);
+/// How long a connection on which no request is under way has to end when it is asked to: to finish a head that is coming in, and to
+/// write what is left of an answer.
+pub(super) const LAST_WORDS: Duration = Duration::from_millis(500);
 /// As many headers are read without an allocation for each request.
 const HEADERS_AT_NO_COST: usize = 100;
 
 /// How HTTP is spoken within these limits.
-pub(super) fn protocol(limits: &ConnectionLimits, tasks: StreamTasks) -> Builder<StreamTasks> {
-    let mut builder = Builder::new(tasks);
+pub(super) fn protocol(limits: &ConnectionLimits) -> http1::Builder {
+    let mut builder = http1::Builder::new();
     // The guard keeps the time of a head. The buffer has to hold a whole head, so its size is the limit.
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(limits.max_header_bytes);
+    builder.header_read_timeout(None).max_buf_size(limits.max_header_bytes);
     if limits.max_headers != HEADERS_AT_NO_COST {
-        builder.http1().max_headers(limits.max_headers);
+        builder.max_headers(limits.max_headers);
     }
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(MAX_STREAMS)
-        .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
-        .max_local_error_reset_streams(MAX_ERROR_RESETS)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_header_list_size(u32::try_from(limits.max_header_bytes).unwrap_or(u32::MAX))
-        .keep_alive_interval(PING_EVERY)
-        .keep_alive_timeout(PING_TIMEOUT);
     builder
 }
 
 /// Serves one connection to its end.
-pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>, stop: CancellationToken) {
+pub(super) async fn serve(
+    stream: TcpStream,
+    peer: SocketAddr,
+    shared: Arc<Shared>,
+    activity: Arc<Activity>,
+    stop: CancellationToken,
+) {
     // Answers are written at once; waiting for more to send along only makes them late. A socket that refuses this is as good.
     let _ = stream.set_nodelay(true);
     let Some(tls) = &shared.tls else {
-        return requests(stream, Peer { address: peer.ip(), secure: false }, &shared, &stop).await;
+        return requests(stream, Peer { address: peer.ip(), secure: false }, &shared, &activity, &stop).await;
     };
     let handshake = tokio::time::timeout(shared.limits.header_timeout, tls.acceptor().accept(stream));
     match stop.run_until_cancelled(handshake).await {
-        Some(Ok(Ok(stream))) => requests(stream, Peer { address: peer.ip(), secure: true }, &shared, &stop).await,
+        Some(Ok(Ok(stream))) => requests(stream, Peer { address: peer.ip(), secure: true }, &shared, &activity, &stop).await,
         Some(Ok(Err(error))) => tracing::debug!(listener = shared.name, client = %peer.ip(), %error, "a TLS handshake failed"),
         Some(Err(_)) => tracing::debug!(listener = shared.name, client = %peer.ip(), "a TLS handshake took too long"),
         // The service ends, and nothing was asked yet.
@@ -86,50 +67,56 @@ pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, shared: Arc<Share
     }
 }
 
-async fn requests<S>(stream: S, peer: Peer, shared: &Shared, stop: &CancellationToken)
+async fn requests<S>(stream: S, peer: Peer, shared: &Shared, activity: &Arc<Activity>, stop: &CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let activity = Arc::new(Activity::default());
     let limits = &shared.limits;
     let refusals = shared.refusals.of_connection(peer);
-    let stream = Guard::new(stream, Arc::clone(&activity), refusals, limits.header_timeout, limits.write_timeout);
-    let service = Requests { router: shared.router.clone(), activity: Arc::clone(&activity), peer };
-    let mut connection = pin!(shared.protocol.serve_connection(TokioIo::new(stream), service));
+    let stream = Guard::new(stream, Arc::clone(activity), refusals, limits);
+    let service = Requests { router: shared.router.clone(), activity: Arc::clone(activity), peer };
+    let mut connection = shared.protocol.serve_connection(TokioIo::new(stream), service);
     let expiry = tokio::select! {
         biased;
-        ended = connection.as_mut() => return note(ended, shared, peer),
-        () = stop.cancelled() => None,
-        expiry = activity.expiry(limits, shared.request_timeout) => Some(expiry),
+        ended = &mut connection => Err(ended),
+        () = stop.cancelled() => Ok(None),
+        () = activity.asked_to_end() => Ok(None),
+        expiry = activity.expiry(limits, shared.request_timeout) => Ok(Some(expiry)),
     };
-    match expiry {
-        // A request that is under way is answered; the listener's end has a limit for all of them.
-        None => {
-            connection.as_mut().graceful_shutdown();
-            match tokio::time::timeout(LAST_WORDS, connection.as_mut()).await {
-                Ok(ended) => note(ended, shared, peer),
-                Err(_) if activity.is_idle() => {}
-                Err(_) => note(connection.await, shared, peer),
+    let ended = match expiry {
+        Err(ended) => ended,
+        Ok(Some(reason @ (Expiry::Silent | Expiry::Stuck))) => return give_up(shared, peer, reason),
+        Ok(None | Some(Expiry::Idle)) => {
+            Pin::new(&mut connection).graceful_shutdown();
+            match tokio::time::timeout(LAST_WORDS, &mut connection).await {
+                Ok(ended) => ended,
+                Err(_) if activity.is_idle() => return,
+                // A request that is under way is answered, if its peer takes the answer.
+                Err(_) => tokio::select! {
+                    ended = &mut connection => ended,
+                    reason = activity.expiry(limits, shared.request_timeout) => return give_up(shared, peer, reason),
+                },
             }
         }
-        // Nothing is under way; but a peer has to be told, and may not listen.
-        Some(Expiry::Idle) => {
-            connection.as_mut().graceful_shutdown();
-            if let Ok(ended) = tokio::time::timeout(limits.write_timeout, connection).await {
-                note(ended, shared, peer);
-            }
-        }
-        Some(reason @ (Expiry::Silent | Expiry::Stuck)) => {
-            tracing::debug!(listener = shared.name, client = %peer.address, ?reason, "a connection is given up");
-        }
+    };
+    let Err(error) = ended else { return };
+    note(&error, shared, peer);
+    if error.is_parse_version_h2() {
+        // The one head that hyper does not answer at all.
+        let mut stream = connection.into_parts().io.into_inner();
+        stream.refuse(StatusCode::BAD_REQUEST);
+        // That the peer does not take it is its own affair, too.
+        let _ = stream.shutdown().await;
     }
 }
 
+fn give_up(shared: &Shared, peer: Peer, reason: Expiry) {
+    tracing::debug!(listener = shared.name, client = %peer.address, ?reason, "a connection is given up");
+}
+
 /// That a peer goes away or breaks the protocol is its own affair.
-fn note(ended: Result<(), Box<dyn std::error::Error + Send + Sync>>, shared: &Shared, peer: Peer) {
-    if let Err(error) = ended {
-        tracing::debug!(listener = shared.name, client = %peer.address, error = &*error as &dyn std::error::Error, "a connection broke off");
-    }
+fn note(error: &hyper::Error, shared: &Shared, peer: Peer) {
+    tracing::debug!(listener = shared.name, client = %peer.address, error = error as &dyn std::error::Error, "a connection broke off");
 }
 
 /// Leads the requests of a connection into the router.
@@ -145,7 +132,7 @@ impl hyper::service::Service<Request<Incoming>> for Requests {
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let ticket = self.activity.begin();
+        let ticket = self.activity.begin(HttpBody::size_hint(request.body()).exact());
         let router = self.router.clone();
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(self.peer);

@@ -1,8 +1,9 @@
 //! The stream between a connection and HTTP: it gives up on a peer that keeps us waiting.
 //!
 //! hyper knows a timeout for the head of a request, but it runs while a connection is idle too, and it knows none for a peer that
-//! does not take its answer. Both are kept here, above TLS. And hyper answers a head that it cannot read with a bare status, which is
-//! seen and replaced here, because nobody else can.
+//! does not take its answer. Both are kept here, above TLS. A head that is larger than it may be it takes all the same if it comes in
+//! one piece, so it is given no larger ones. And it answers a head that it cannot read with a bare status, which is seen and replaced
+//! here, because nobody else can.
 
 use std::io;
 use std::pin::Pin;
@@ -11,14 +12,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::Bytes;
+use axum::http::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
 use super::activity::Activity;
+use super::inflow::Inflow;
 use super::refusal::{self, Refusals};
-
-/// What an HTTP/2 connection begins with (RFC 9113, section 3.4), as far as it takes to tell it from a request.
-const HTTP2_PREFACE: &[u8] = b"PRI *";
+use crate::config::ConnectionLimits;
 
 /// How long, and how much, we go on reading after a refused head before the connection is closed: a peer that is still writing it
 /// would otherwise see its connection reset, and never the answer.
@@ -29,13 +30,12 @@ pub(super) struct Guard<S> {
     stream: S,
     activity: Arc<Activity>,
     refusals: Refusals,
+    max_header_bytes: usize,
     header_timeout: Duration,
     write_timeout: Duration,
-    protocol: Option<Protocol>,
-    /// The head that is coming in: how many requests had begun before it.
-    head: Option<u64>,
-    /// Runs while a head is coming in and we wait for more of it.
-    head_wait: Option<Pin<Box<Sleep>>>,
+    inflow: Inflow,
+    /// Runs while a head is coming in and we wait for more of it; for the head before which so many requests had begun.
+    head_wait: Option<(u64, Pin<Box<Sleep>>)>,
     /// Runs while the peer takes nothing.
     write_wait: Option<Pin<Box<Sleep>>>,
     /// Our own answer in place of hyper's, as far as it is not written.
@@ -46,29 +46,16 @@ pub(super) struct Guard<S> {
     closed: bool,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Protocol {
-    Http1,
-    /// Its heads come in frames that only hyper sees; a connection without whole requests ends by its idle time.
-    Http2,
-}
-
 impl<S> Guard<S> {
-    pub fn new(
-        stream: S,
-        activity: Arc<Activity>,
-        refusals: Refusals,
-        header_timeout: Duration,
-        write_timeout: Duration,
-    ) -> Self {
+    pub fn new(stream: S, activity: Arc<Activity>, refusals: Refusals, limits: &ConnectionLimits) -> Self {
         Self {
             stream,
             activity,
             refusals,
-            header_timeout,
-            write_timeout,
-            protocol: None,
-            head: None,
+            max_header_bytes: limits.max_header_bytes,
+            header_timeout: limits.header_timeout,
+            write_timeout: limits.write_timeout,
+            inflow: Inflow::default(),
             head_wait: None,
             write_wait: None,
             refusal: Bytes::new(),
@@ -77,34 +64,27 @@ impl<S> Guard<S> {
         }
     }
 
-    fn note_read(&mut self, bytes: &[u8]) {
-        let protocol = *self
-            .protocol
-            .get_or_insert_with(|| if bytes.starts_with(HTTP2_PREFACE) { Protocol::Http2 } else { Protocol::Http1 });
-        let begun = self.activity.begun();
-        if protocol == Protocol::Http2 || self.head.is_some_and(|before| before == begun) {
-            return;
+    /// Bytes while an answer is under way belong to a body, or to a head that is looked at later.
+    fn go_on(&mut self) {
+        if self.activity.is_idle() {
+            self.inflow.go_on(self.activity.begun(), self.activity.body());
         }
-        // Bytes while an answer is under way belong to a body, or to a head that hyper looks at later.
-        self.head = self.activity.is_idle().then_some(begun);
-        self.head_wait = None;
     }
 
-    /// Called when there is nothing to read: fails when that has lasted too long amid a head.
+    /// Called when there is nothing to read: fails when that has lasted too long amid a head. The time runs over all of a head, from
+    /// when it begins to come, or, if it came along with the request before, from when that one was answered.
     fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.head {
-            Some(before) if before == self.activity.begun() => {
-                let limit = self.header_timeout;
-                let wait = self.head_wait.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
-                wait.as_mut().poll(cx).map(|()| Err(io::Error::new(io::ErrorKind::TimedOut, "the head of a request is too slow")))
-            }
-            // The head was read to its end.
-            _ => {
-                self.head = None;
-                self.head_wait = None;
-                Poll::Pending
-            }
+        let begun = self.activity.begun();
+        if !self.inflow.is_amid_head(begun) {
+            self.head_wait = None;
+            return Poll::Pending;
         }
+        let limit = self.header_timeout;
+        let (_, wait) = match &mut self.head_wait {
+            Some(wait) if wait.0 == begun => wait,
+            other => other.insert((begun, Box::pin(tokio::time::sleep(limit)))),
+        };
+        wait.as_mut().poll(cx).map(|()| Err(io::Error::new(io::ErrorKind::TimedOut, "the head of a request is too slow")))
     }
 
     /// Passes on what a write says, unless the peer has taken nothing for too long.
@@ -120,13 +100,15 @@ impl<S> Guard<S> {
 
     /// Puts our own answer in the place of hyper's, if it is one to a head that could not be read.
     fn replaces(&mut self, bytes: &[u8]) -> bool {
-        if self.protocol != Some(Protocol::Http1) {
-            return false;
-        }
         let Some(status) = refusal::bare_status(bytes) else { return false };
+        self.refuse(status);
+        true
+    }
+
+    /// Answers a head that cannot be read; the answer is written before anything else, and by `shutdown`.
+    pub fn refuse(&mut self, status: StatusCode) {
         self.refusal = self.refusals.answer(status);
         self.linger = Some((0, Box::pin(tokio::time::sleep(LINGER))));
-        true
     }
 }
 
@@ -150,12 +132,21 @@ impl<S: AsyncWrite + Unpin> Guard<S> {
 
 impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.go_on();
+        let room = self.inflow.room(self.max_header_bytes);
         let before = buffer.filled().len();
-        match Pin::new(&mut self.stream).poll_read(cx, buffer) {
+        let read = if room < buffer.remaining() {
+            let mut part = ReadBuf::new(buffer.initialize_unfilled_to(room));
+            let read = Pin::new(&mut self.stream).poll_read(cx, &mut part);
+            let length = part.filled().len();
+            buffer.advance(length);
+            read
+        } else {
+            Pin::new(&mut self.stream).poll_read(cx, buffer)
+        };
+        match read {
             Poll::Ready(Ok(())) => {
-                if buffer.filled().len() > before {
-                    self.note_read(&buffer.filled()[before..]);
-                }
+                self.inflow.note(&buffer.filled()[before..]);
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),

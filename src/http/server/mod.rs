@@ -1,8 +1,11 @@
 //! Below the routes: accepting connections, TLS, and what a connection may cost.
 //!
-//! `accept` takes connections up to their number and owns the task of each; `connection` leads one through handshake, requests and
-//! end; `guard` is the stream in between, which gives up on a peer that keeps us waiting; `activity` tells idle connections from
-//! busy ones; `tls` holds the certificate and looks for a new one; `refusal` is the answer to a head that nobody could read.
+//! `accept` takes connections up to their number; `crowd` owns the task of each, and knows who has how many and who makes room;
+//! `connection` leads one through handshake, requests and end; `guard` is the stream in between, which gives up on a peer that keeps
+//! us waiting; `inflow` knows when a head begins; `activity` tells idle connections from busy ones; `tls` holds the certificate and looks for a new one; `refusal` is the answer to a head that nobody could read.
+//!
+//! HTTP/1.1 only: curl, dashboards and generated clients all speak it, answers here are small, and the flow control of HTTP/2 lets a
+//! peer hold whatever it asked for past every limit on writing.
 //!
 //! Invariants:
 //! - Whatever a peer does or does not do, its connection ends: each wait has a limit, and each limit is configured.
@@ -14,9 +17,10 @@
 mod accept;
 mod activity;
 mod connection;
+mod crowd;
 mod guard;
+mod inflow;
 mod refusal;
-mod tasks;
 mod tls;
 
 use std::net::SocketAddr;
@@ -24,6 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use ipnet::IpNet;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -31,7 +36,6 @@ use tokio_util::sync::CancellationToken;
 use super::state::{HttpMetrics, HttpState};
 use crate::config::{ConnectionLimits, FileMistake, ListenerTls};
 use refusal::Refusals;
-use tasks::StreamTasks;
 use tls::TlsFiles;
 
 /// How long requests that are under way may take after the listener was told to end.
@@ -72,14 +76,15 @@ pub struct HttpServer {
 struct Shared {
     name: &'static str,
     limits: ConnectionLimits,
+    /// Addresses that may have any number of connections.
+    exempt: Vec<IpNet>,
     /// Nobody needs longer for one request; see [`activity`].
     request_timeout: Duration,
     router: Router,
     metrics: Arc<dyn HttpMetrics>,
     refusals: Refusals,
     tls: Option<Arc<TlsFiles>>,
-    protocol: hyper_util::server::conn::auto::Builder<StreamTasks>,
-    streams: StreamTasks,
+    protocol: hyper::server::conn::http1::Builder,
 }
 
 impl HttpServer {
@@ -101,16 +106,16 @@ impl HttpServer {
             Some(tls) => Some(Arc::new(TlsFiles::open(name, tls, Arc::clone(&metrics))?)),
             None => None,
         };
-        let streams = StreamTasks::default();
         let shared = Arc::new(Shared {
             name,
+            // They stand for many.
+            exempt: state.settings.trusted_proxies.clone(),
             request_timeout: state.settings.request_timeout,
             router,
             metrics,
             refusals: Refusals::new(state.clone()),
             tls,
-            protocol: connection::protocol(&limits, streams.clone()),
-            streams,
+            protocol: connection::protocol(&limits),
             limits,
         });
         Ok(Self { address, task: tokio::spawn(accept::run(listener, shared, stop)) })
@@ -128,7 +133,7 @@ impl HttpServer {
             Ok(Err(error)) => tracing::error!(address = %self.address, %error, "a listener failed"),
             Err(_) => {
                 tracing::warn!(address = %self.address, "requests were still under way: their connections are closed");
-                // Its connections and their tasks go with it.
+                // Its connections go with it.
                 self.task.abort();
                 let _ = self.task.await;
             }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Version};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::http::client_address::Peer;
 use crate::http::context::X_REQUEST_ID;
@@ -54,7 +54,7 @@ impl Refusals {
         let body = serde_json::to_vec(&document).expect("a document of texts and numbers can be written as JSON");
 
         let mut fields = HeaderMap::new();
-        headers::add(&mut fields, status, headers::Kind::new("/", Version::HTTP_11, self.peer.is_some_and(|peer| peer.secure)));
+        headers::add(&mut fields, status, headers::Kind::new("/", self.peer.is_some_and(|peer| peer.secure)));
         fields.insert("content-type", HeaderValue::from_static(PROBLEM_JSON));
         fields.insert("content-length", HeaderValue::from(body.len()));
         fields.insert("connection", HeaderValue::from_static("close"));

@@ -17,8 +17,8 @@ use crate::http::state::HttpMetrics;
 /// How often the files are looked at. They are a few KiB; and who has replaced them wants to see it happen.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
 
-/// What is spoken within TLS, best first.
-const ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
+/// What is spoken within TLS.
+const ALPN: &[u8] = b"http/1.1";
 
 /// The files of a listener and what is served of them.
 pub(super) struct TlsFiles {
@@ -113,7 +113,7 @@ fn server_config(
         .with_protocol_versions(versions)?
         .with_client_cert_verifier(verifier)
         .with_cert_resolver(Arc::new(SingleCertAndKey::from(pair)));
-    config.alpn_protocols = ALPN.iter().map(|name| name.to_vec()).collect();
+    config.alpn_protocols = vec![ALPN.to_vec()];
     Ok(config)
 }
 
@@ -151,6 +151,7 @@ mod tests {
         fn rate_limited(&self, _: &'static str) {}
         fn connections(&self, _: &'static str, _: usize) {}
         fn connections_full(&self, _: &'static str) {}
+        fn connection_refused(&self, _: &'static str, _: &'static str) {}
         fn certificate_expiry(&self, listener: &'static str, seconds: f64) {
             assert_eq!(listener, "test");
             self.0.lock().push(seconds);

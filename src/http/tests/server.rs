@@ -19,6 +19,7 @@ fn limits() -> ConnectionLimits {
     let patient = Duration::from_secs(60);
     ConnectionLimits {
         max_connections: 10,
+        max_connections_per_address: None,
         header_timeout: patient,
         idle_timeout: patient,
         body_timeout: patient,

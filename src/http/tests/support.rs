@@ -96,6 +96,8 @@ impl HttpMetrics for Recorder {
 
     fn connections_full(&self, _listener: &'static str) {}
 
+    fn connection_refused(&self, _listener: &'static str, _reason: &'static str) {}
+
     fn certificate_expiry(&self, _listener: &'static str, _seconds: f64) {}
 
     fn render(&self) -> String {

@@ -241,9 +241,16 @@ pub(super) const HTTP_CONNECTIONS: Metric = Metric {
 };
 pub(super) const HTTP_CONNECTIONS_FULL: Metric = Metric {
     name: "maintenance_http_connections_full_total",
-    help: "How often a listener had as many connections as it may have, so that the next one had to wait.",
+    help: "How often a listener had as many connections as it may have, so that an idle one ends for the next, or that has to wait.",
     unit: Unit::Count,
     labels: &["listener"],
+    kind: Kind::Counter,
+};
+pub(super) const HTTP_CONNECTIONS_REFUSED: Metric = Metric {
+    name: "maintenance_http_connections_refused_total",
+    help: "Connections that a listener closed at once, by the reason: their address has as many as it may have.",
+    unit: Unit::Count,
+    labels: &["listener", "reason"],
     kind: Kind::Counter,
 };
 pub(super) const HTTP_RATE_LIMITED: Metric = Metric {
@@ -307,6 +314,7 @@ pub(super) const RECORDED: &[&Metric] = &[
     &HTTP_DURATION,
     &HTTP_CONNECTIONS,
     &HTTP_CONNECTIONS_FULL,
+    &HTTP_CONNECTIONS_REFUSED,
     &HTTP_RATE_LIMITED,
     &CERTIFICATE_EXPIRY,
 ];

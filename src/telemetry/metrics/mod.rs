@@ -64,6 +64,7 @@ struct Inner {
     http_duration: Family<Histogram>,
     http_connections: Family<Gauge>,
     http_connections_full: Family<Counter>,
+    http_connections_refused: Family<Counter>,
     http_rate_limited: Family<Counter>,
     certificate_expiry: Family<Gauge>,
 }
@@ -116,6 +117,7 @@ impl Metrics {
             http_duration: Family::new(&catalogue::HTTP_DURATION, recorder),
             http_connections: Family::with_values(&catalogue::HTTP_CONNECTIONS, recorder, &listeners),
             http_connections_full: Family::with_values(&catalogue::HTTP_CONNECTIONS_FULL, recorder, &listeners),
+            http_connections_refused: Family::new(&catalogue::HTTP_CONNECTIONS_REFUSED, recorder),
             http_rate_limited: Family::with_values(&catalogue::HTTP_RATE_LIMITED, recorder, &["address", "principal"]),
             // Not at zero: 1970 would be an expired certificate to every alert.
             certificate_expiry: Family::new(&catalogue::CERTIFICATE_EXPIRY, recorder),
@@ -132,6 +134,9 @@ impl Metrics {
             for outcome in &key_outcomes {
                 inner.key_refreshes.ensure(&[issuer, outcome]);
             }
+        }
+        for listener in &listeners {
+            inner.http_connections_refused.ensure(&[listener, "address"]);
         }
         for (method, route, status) in &http_routes {
             let status = status.to_string();
@@ -280,6 +285,11 @@ impl Metrics {
     /// A listener has as many connections as it may have.
     pub fn http_connections_full(&self, listener: &str) {
         self.inner.http_connections_full.get(&[listener]).increment(1);
+    }
+
+    /// A listener closed a connection at once, for `address`.
+    pub fn http_connection_refused(&self, listener: &str, reason: &str) {
+        self.inner.http_connections_refused.get(&[listener, reason]).increment(1);
     }
 
     /// A request was refused for `address` or `principal`.

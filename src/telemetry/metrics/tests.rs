@@ -59,6 +59,7 @@ fn every_series_exists_at_zero_from_the_first_scrape() {
         "maintenance_mailbox_depth",
         r#"maintenance_http_connections{listener="api"}"#,
         r#"maintenance_http_connections_full_total{listener="api"}"#,
+        r#"maintenance_http_connections_refused_total{listener="api",reason="address"}"#,
         r#"maintenance_http_rate_limited_total{limit="principal"}"#,
         r#"http_requests_total{method="GET",route="/livez",status="200"}"#,
         "maintenance_job_duration_seconds_count",
