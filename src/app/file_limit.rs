@@ -10,7 +10,11 @@ const RESERVED: u64 = 128;
 pub(super) fn fit(config: &mut Config) {
     let listeners = 1 + usize::from(config.metrics.listen.is_some());
     let connections = &mut config.server.connections;
-    connections.max_connections = affordable(connections.max_connections, listeners, raise());
+    let configured = connections.max_connections;
+    connections.max_connections = affordable(configured, listeners, raise());
+    // An address keeps its share, so that it still leaves places to others.
+    let share = |most: usize| (most * connections.max_connections / configured.max(1)).max(1);
+    connections.max_connections_per_address = connections.max_connections_per_address.map(share);
 }
 
 /// Raises this process's soft limit as far as it may: to the hard limit. Returns the limit that then holds, if there is one. Where the

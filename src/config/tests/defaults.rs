@@ -27,7 +27,7 @@ fn the_defaults_are_those_of_the_contract() {
     assert!(config.server.tls.is_none() && config.metrics.tls.is_none());
     assert!(config.server.trusted_proxies.is_empty() && config.server.allowed_origins.is_empty());
     assert_eq!((config.server.max_json_depth, config.server.connections.max_connections), (32, 2048));
-    assert_eq!(config.server.connections.max_connections_per_address, Some(512));
+    assert_eq!(config.server.connections.max_connections_per_address, Some(1536));
     let address = config.server.rate_limits.address.expect("a limit");
     assert_eq!((address.per_second.get(), address.burst.get(), config.server.rate_limits.principal), (100, 6000, None));
     assert_eq!(config.storage.url, StorageUrl::Sqlite("data/maintenance.db".into()));
