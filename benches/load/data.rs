@@ -49,9 +49,9 @@ pub fn later(number: usize) -> String {
     at.format("%-M %-H * * *").to_string()
 }
 
-/// An expression that matches in that second, and a year later again.
+/// An expression that matches in that second, and a day later again, as most do.
 pub fn once_at(second: Timestamp) -> String {
-    second.format("%-S %-M %-H %-d %-m *").to_string()
+    second.format("%-S %-M %-H * * *").to_string()
 }
 
 /// A whole second, so far from now.

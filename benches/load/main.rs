@@ -15,13 +15,18 @@ mod common;
 mod data;
 mod database;
 mod http;
+mod machine;
 mod process;
 mod rows;
 mod sample;
 mod table;
 mod targets;
 
+use machine::Machine;
 use table::{Extent, Table};
+
+/// So much of a core takes the system itself, the disk's share above all; what is more belongs to others.
+const QUIET: f64 = 0.1;
 
 /// The sandboxes need threads of their own beside the clients; there are two cores.
 #[tokio::main(worker_threads = 2)]
@@ -38,14 +43,16 @@ async fn main() {
     macro_rules! groups {
         ($($group:ident),*) => {
             $(if extent.wants(stringify!($group)) {
+                let machine = Machine::look();
                 rows::$group::measure(&extent, &mut table).await;
+                let others = machine.others();
+                if others > QUIET {
+                    table.tell(concat!("  (", stringify!($group), " was not alone)"), &format!("others kept {others:.2} cores busy"));
+                }
             })*
         };
     }
-    groups!(reads, list, health, creates, storm, lateness, executing, start, memory, idle, growth, scrape);
-    if extent.soak {
-        rows::soak::measure(&extent, &mut table).await;
-    }
+    groups!(reads, list, health, creates, storm, lateness, executing, start, memory, idle, growth, scrape, soak);
     println!("\nThe load program and the stand-ins for targets share the machine's cores with the service.");
     let good = table.end();
     std::process::exit(i32::from(!good));

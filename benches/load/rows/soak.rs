@@ -18,6 +18,9 @@ const LOOK: Duration = Duration::from_secs(2);
 const SLACK: f64 = 1.05;
 
 pub async fn measure(extent: &Extent, table: &mut Table) {
+    if !extent.soak {
+        return;
+    }
     let targets = sandboxes(data::MOST_TARGETS, Duration::ZERO).await;
     let folder = data::folder_with(SCHEDULES, |number| {
         // Fifty fires a second: an expression may match every ten seconds.
