@@ -56,7 +56,7 @@ pub struct Rig {
 impl Rig {
     /// With so many schedules, of which the first fires often.
     pub fn with(schedules: usize) -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let clock = Arc::new(HandClock { milliseconds: AtomicI64::new(begin().timestamp_millis()), moved: Notify::new() });
         let catalog = Arc::new(Catalog::new(BTreeMap::from([("default".to_owned(), TargetCatalog::default())])));
         let stored = StoredState {

@@ -26,7 +26,7 @@ use machine::Machine;
 use table::{Extent, Table};
 
 /// So much of a core takes the system itself, the disk's share above all; what is more belongs to others.
-const QUIET: f64 = 0.1;
+const QUIET: f64 = 0.2;
 
 /// The sandboxes need threads of their own beside the clients; there are two cores.
 #[tokio::main(worker_threads = 2)]
