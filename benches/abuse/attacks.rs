@@ -12,7 +12,8 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::service::{PATIENCE, Service};
+use super::common::Service;
+use super::service::PATIENCE;
 
 /// Half of the connections that the service takes by default.
 const CONNECTIONS: usize = 1_000;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use themis_maintenance::telemetry::Stopwatch;
 
-use super::service::Service;
+use super::common::Service;
 
 /// Between two requests: an operator's dashboard with many panels.
 const PAUSE: Duration = Duration::from_millis(2);

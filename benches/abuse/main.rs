@@ -10,13 +10,16 @@
 
 mod attacks;
 mod client;
+#[path = "../common/mod.rs"]
+mod common;
 mod service;
 
 use std::time::Duration;
 
 use attacks::{Attack, Harm};
 use client::GoodClient;
-use service::Service;
+use common::Service;
+use service::open_files;
 use themis_maintenance::telemetry::Stopwatch;
 
 /// The budget: the slowest of a hundred answers to the good client.
@@ -37,11 +40,11 @@ async fn main() {
     raise_file_limit();
     let short = has("--short");
     let phase = Duration::from_secs(if short { 3 } else { 12 });
-    let service = Service::start().await;
+    let service = service::start().await;
     let mut broken = Vec::new();
     // Warms the connection, the token cache and the allocator, so that memory at rest is that of a service in use.
     GoodClient::new(&service).ask_for(Duration::from_secs(1)).await;
-    let (memory, files) = (service.memory_mib(), service.open_files());
+    let (memory, files) = (service.memory_mib(), open_files(&service));
     println!("{:<34} {:>8} {:>8} {:>8} {:>9}  what the abusers saw", "beside", "answers", "p50 ms", "p99 ms", "RSS MiB");
     for attack in Attack::ALL {
         let client = GoodClient::new(&service);
@@ -66,9 +69,10 @@ async fn main() {
         settle(&service, files, attack, &mut broken).await;
     }
     println!(
-        "at rest: {memory:.1} MiB and {files} open files before, {:.1} MiB and {} after",
+        "ready after {:.0} ms; at rest: {memory:.1} MiB and {files} open files before, {:.1} MiB and {} after",
+        service.ready_after.as_secs_f64() * 1000.0,
         service.memory_mib(),
-        service.open_files()
+        open_files(&service)
     );
     broken.extend(service.end().await);
     for promise in &broken {
@@ -92,9 +96,9 @@ fn raise_file_limit() {
 async fn settle(service: &Service, files: usize, attack: Attack, broken: &mut Vec<String>) {
     let stopwatch = Stopwatch::start();
     // A connection of the good client may be on its way out, and SQLite opens files as it needs them.
-    while service.open_files() > files + 4 {
+    while open_files(service) > files + 4 {
         if stopwatch.seconds() > SETTLE.as_secs_f64() {
-            broken.push(format!("{}: {} files are still open, {files} were before", attack.name(), service.open_files()));
+            broken.push(format!("{}: {} files are still open, {files} were before", attack.name(), open_files(service)));
             return;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
