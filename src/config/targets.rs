@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
-use url::{Host, Url};
+use url::Url;
 
 use super::layer::Node;
 use super::preflight::{PreflightCheck, preflight};
@@ -162,12 +162,8 @@ fn allow_addresses(node: &Node) -> Result<AddressRule, String> {
 
 /// Checks the IP address in a URL, if one stands there; what a name stands for is checked at every connection.
 fn check_address(url: &Url, rule: &AddressRule) -> Result<(), String> {
-    let address = match url.host() {
-        Some(Host::Ipv4(address)) => address.into(),
-        Some(Host::Ipv6(address)) => address.into(),
-        Some(Host::Domain(_)) | None => return Ok(()),
-    };
-    rule.check(address).map_err(|class| format!("holds {class}, which may not be called"))
+    let checked = url.host().map_or(Ok(()), |host| rule.check_host(&host));
+    checked.map_err(|class| format!("holds {class}, which may not be called"))
 }
 
 fn base_url(node: &Node) -> Result<Url, String> {

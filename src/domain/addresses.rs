@@ -8,6 +8,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
+use url::Host;
 
 /// A kind of address behind which there is never a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +64,18 @@ impl AddressRule {
         let Some(class) = class(address) else { return Ok(()) };
         let excepted = |address: IpAddr| self.exceptions.iter().any(|network| network.contains(&address));
         if excepted(address) || embedded(address).is_some_and(|inner| excepted(inner.into())) { Ok(()) } else { Err(class) }
+    }
+
+    /// Checks an address that stands in a URL, where nobody resolves it. A name is checked when it is resolved.
+    ///
+    /// # Errors
+    /// As [`AddressRule::check`].
+    pub fn check_host(&self, host: &Host<&str>) -> Result<(), AddressClass> {
+        match host {
+            Host::Domain(_) => Ok(()),
+            Host::Ipv4(address) => self.check((*address).into()),
+            Host::Ipv6(address) => self.check((*address).into()),
+        }
     }
 }
 

@@ -34,12 +34,7 @@ impl Addresses {
 
     /// Checks an address that stands in a URL.
     pub(super) fn check_host(&self, host: &Host<&str>) -> Result<(), RefusedAddresses> {
-        let address: IpAddr = match host {
-            Host::Domain(_) => return Ok(()),
-            Host::Ipv4(address) => (*address).into(),
-            Host::Ipv6(address) => (*address).into(),
-        };
-        self.rule.check(address).map_err(|class| self.refused("it is", class))
+        self.rule.check_host(host).map_err(|class| self.refused("it is", class))
     }
 
     fn refused(&self, what: &'static str, class: AddressClass) -> RefusedAddresses {

@@ -5,7 +5,6 @@
 
 use std::error::Error;
 use std::fmt;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -227,12 +226,7 @@ fn shown(place: &Url) -> &str {
 }
 
 fn refused_address(place: &Url) -> Option<AddressClass> {
-    let address: IpAddr = match place.host()? {
-        Host::Domain(_) => return None,
-        Host::Ipv4(address) => address.into(),
-        Host::Ipv6(address) => address.into(),
-    };
-    AddressRule::default().check(address).err()
+    AddressRule::default().check_host(&place.host()?).err()
 }
 
 /// The innermost cause, which is the one that says something ("Connection refused").
