@@ -1,94 +1,150 @@
 //! One JSON object a log line, flat: the fields of the event and of all spans around it stand side by side at the top level, so
 //! that a search for `request_id` or `job_id` finds every line of a request or a job.
+//!
+//! A line is put together from texts: it is written for every request and every job, and a tree of values for each would cost more
+//! than a read of the API does.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
-use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
+use tracing::span::Record;
 use tracing::{Event, Subscriber};
+use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Formats events as flat JSON. Needs the span fields as JSON, that is
-/// [`JsonFields`](tracing_subscriber::fmt::format::JsonFields).
+/// Between the name of a field and its value, which is JSON; and behind the value. Neither stands in a name, and in JSON both are
+/// escaped.
+const NAME_END: char = '\u{1f}';
+const FIELD_END: char = '\u{1e}';
+/// What most lines need, so that they are put together in place.
+const USUAL_BYTES: usize = 512;
+const USUAL_FIELDS: usize = 16;
+
+/// Fields as `name`, a separator, JSON, a separator: the form in which spans keep them.
+pub(super) struct FlatFields;
+
+impl<'writer> FormatFields<'writer> for FlatFields {
+    fn format_fields<R: RecordFields>(&self, mut writer: Writer<'writer>, fields: R) -> fmt::Result {
+        let mut visitor = Fields { output: &mut writer, result: Ok(()) };
+        fields.record(&mut visitor);
+        visitor.result
+    }
+
+    fn add_fields(&self, current: &'writer mut FormattedFields<Self>, fields: &Record<'_>) -> fmt::Result {
+        self.format_fields(current.as_writer(), fields)
+    }
+}
+
+/// Formats events as flat JSON. Needs the span fields as [`FlatFields`].
 pub(super) struct FlatJson;
 
-impl<S, N> FormatEvent<S, N> for FlatJson
+impl<S> FormatEvent<S, FlatFields> for FlatJson
 where
     S: Subscriber + for<'lookup> LookupSpan<'lookup>,
-    N: for<'writer> FormatFields<'writer> + 'static,
 {
-    fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        let mut timestamp = String::new();
-        SystemTime.format_time(&mut Writer::new(&mut timestamp))?;
-        let mut fields = Fields(Map::new());
-        event.record(&mut fields);
-        let Fields(mut fields) = fields;
-        let target = log_crate_target(&mut fields).unwrap_or_else(|| Value::from(event.metadata().target()));
-
-        let mut line = Map::new();
-        line.insert("timestamp".to_owned(), Value::from(timestamp));
-        line.insert("level".to_owned(), Value::from(event.metadata().level().as_str()));
-        line.insert("target".to_owned(), target);
-        line.extend(fields.remove_entry("message"));
+    fn format_event(&self, context: &FmtContext<'_, S, FlatFields>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        let mut text = String::with_capacity(USUAL_BYTES);
         for span in context.event_scope().into_iter().flat_map(|scope| scope.from_root()) {
-            let extensions = span.extensions();
-            let formatted = extensions.get::<FormattedFields<N>>().map_or("", |formatted| formatted.fields.as_str());
-            if let Ok(Value::Object(span_fields)) = serde_json::from_str(formatted) {
-                merge(&mut line, span_fields);
+            if let Some(formatted) = span.extensions().get::<FormattedFields<FlatFields>>() {
+                text.push_str(&formatted.fields);
             }
         }
-        merge(&mut line, fields);
-        writeln!(writer, "{}", Value::Object(line))
+        let spans_end = text.len();
+        let mut visitor = Fields { output: &mut text, result: Ok(()) };
+        event.record(&mut visitor);
+        visitor.result?;
+        let (of_spans, of_event) = text.split_at(spans_end);
+        let metadata = event.metadata();
+
+        writer.write_str("{\"timestamp\":\"")?;
+        SystemTime.format_time(&mut writer)?;
+        write!(writer, "\",\"level\":\"{}\",\"target\":", metadata.level())?;
+        // Events that come from the `log` crate carry where they come from in fields; the rest of these is noise.
+        let log_target = fields(of_event).find(|(name, _)| *name == "log.target").map(|(_, value)| value);
+        match log_target {
+            Some(target) => writer.write_str(target)?,
+            None => write_json(&mut writer, metadata.target())?,
+        }
+        if let Some((_, message)) = fields(of_event).find(|(name, _)| *name == "message") {
+            write!(writer, ",\"message\":{message}")?;
+        }
+        let own = fields(of_event).filter(|(name, _)| *name != "message");
+        let own = own.filter(|(name, _)| log_target.is_none() || !name.starts_with("log."));
+        let mut members: Vec<(&str, &str)> = Vec::with_capacity(USUAL_FIELDS);
+        for (name, value) in fields(of_spans).chain(own) {
+            // The inner one wins, where the outer one stands.
+            match members.iter_mut().find(|(known, _)| *known == name) {
+                Some(known) => known.1 = value,
+                None => members.push((name, value)),
+            }
+        }
+        for (name, value) in members {
+            // The members of the line itself always stand.
+            let prefix = if matches!(name, "timestamp" | "level" | "target" | "message") { "field_" } else { "" };
+            write!(writer, ",\"{prefix}{name}\":{value}")?;
+        }
+        writer.write_str("}\n")
     }
 }
 
-/// The inner one wins; the four members of the line itself always stand.
-fn merge(line: &mut Map<String, Value>, fields: Map<String, Value>) {
-    for (name, value) in fields {
-        match name.as_str() {
-            "timestamp" | "level" | "target" | "message" => line.insert(format!("field_{name}"), value),
-            _ => line.insert(name, value),
+fn fields(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    text.split_terminator(FIELD_END).filter_map(|field| field.split_once(NAME_END))
+}
+
+/// Writes each field that it is shown; the first failure stays.
+struct Fields<'a> {
+    output: &'a mut dyn fmt::Write,
+    result: fmt::Result,
+}
+
+impl Fields<'_> {
+    fn write(&mut self, field: &Field, value: impl FnOnce(&mut dyn fmt::Write) -> fmt::Result) {
+        let output = &mut *self.output;
+        let written = || {
+            output.write_str(field.name())?;
+            output.write_char(NAME_END)?;
+            value(output)?;
+            output.write_char(FIELD_END)
         };
+        self.result = self.result.and_then(|()| written());
+    }
+
+    fn write_value(&mut self, field: &Field, value: impl fmt::Display) {
+        self.write(field, |output| write!(output, "{value}"));
+    }
+
+    fn write_text(&mut self, field: &Field, text: fmt::Arguments<'_>) {
+        self.write(field, |output| {
+            output.write_char('"')?;
+            Escaped(&mut *output).write_fmt(text)?;
+            output.write_char('"')
+        });
     }
 }
 
-/// Events that come from the `log` crate carry where they come from in fields; the rest of these is noise.
-fn log_crate_target(fields: &mut Map<String, Value>) -> Option<Value> {
-    let target = fields.remove("log.target")?;
-    fields.retain(|name, _| !name.starts_with("log."));
-    Some(target)
-}
-
-struct Fields(Map<String, Value>);
-
-impl Fields {
-    fn insert(&mut self, field: &Field, value: impl Into<Value>) {
-        self.0.insert(field.name().to_owned(), value.into());
-    }
-}
-
-impl Visit for Fields {
+impl Visit for Fields<'_> {
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.insert(field, value);
+        // JSON has no infinity.
+        self.write_value(field, serde_json::Value::from(value));
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.insert(field, value);
+        self.write_value(field, value);
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.insert(field, value);
+        self.write_value(field, value);
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.insert(field, value);
+        self.write_value(field, value);
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.insert(field, value);
+        self.write(field, |output| write_json(output, value));
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
@@ -100,11 +156,30 @@ impl Visit for Fields {
             text.push_str(&error.to_string());
             source = error.source();
         }
-        self.insert(field, text);
+        self.record_str(field, &text);
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.insert(field, format!("{value:?}"));
+        self.write_text(field, format_args!("{value:?}"));
+    }
+}
+
+fn write_json(output: &mut dyn fmt::Write, text: &str) -> fmt::Result {
+    output.write_char('"')?;
+    Escaped(&mut *output).write_str(text)?;
+    output.write_char('"')
+}
+
+/// What is written to it stands within a JSON text.
+struct Escaped<'a>(&'a mut dyn fmt::Write);
+
+impl fmt::Write for Escaped<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if !text.bytes().any(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
+            return self.0.write_str(text);
+        }
+        let quoted = serde_json::to_string(text).map_err(|_| fmt::Error)?;
+        self.0.write_str(&quoted[1..quoted.len() - 1])
     }
 }
 
@@ -137,6 +212,34 @@ mod tests {
                 "field_target": "b",
             })
         );
+    }
+
+    #[test]
+    fn whatever_is_in_a_field_the_line_is_json() {
+        let odd = "\u{1e}a\u{1f}\"\\\n\u{7f}ä\u{2028}";
+        let lines = captured_json(|| {
+            let span = tracing::info_span!("request", odd, message = "of the span", infinite = f64::INFINITY);
+            let _span = span.enter();
+            tracing::info!(shown = %odd, debugged = ?odd, level = odd, small = 0.1 + 0.2, "{odd}");
+        });
+        let [line] = lines.as_slice() else { panic!("one line, not {lines:?}") };
+        for name in ["odd", "shown", "message", "field_level"] {
+            assert_eq!(line[name], odd, "{name}");
+        }
+        assert_eq!(line["debugged"], format!("{odd:?}"));
+        assert_eq!((&line["field_message"], &line["infinite"]), (&json!("of the span"), &json!(null)));
+        assert_eq!(line["small"], json!(0.1 + 0.2));
+    }
+
+    #[test]
+    fn events_of_the_log_crate_name_their_own_target() {
+        let lines = captured_json(|| {
+            tracing::info!(log.target = "library", log.line = 7, kept = 1, "said");
+            tracing::info!(log.line = 7, "ours");
+        });
+        let shown = |line: &serde_json::Value| (line["target"].clone(), line["log.line"].clone(), line["kept"].clone());
+        assert_eq!(shown(&lines[0]), (json!("library"), json!(null), json!(1)));
+        assert_eq!(shown(&lines[1]), (json!(module_path!()), json!(7), json!(null)));
     }
 
     #[test]

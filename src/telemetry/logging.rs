@@ -5,11 +5,11 @@ use std::io::{self, IsTerminal};
 use parking_lot::Mutex;
 use tracing::{Dispatch, Subscriber};
 use tracing_subscriber::filter::{EnvFilter, ParseError};
-use tracing_subscriber::fmt::format::{DefaultFields, Format, JsonFields};
+use tracing_subscriber::fmt::format::{DefaultFields, Format};
 use tracing_subscriber::fmt::{MakeWriter, SubscriberBuilder};
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
-use super::json_log::FlatJson;
+use super::json_log::{FlatFields, FlatJson};
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +82,7 @@ where
     W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
 {
     let builder = builder(filter).with_writer(writer);
-    dispatch(builder.fmt_fields(JsonFields::new()).event_format(FlatJson).finish())
+    dispatch(builder.fmt_fields(FlatFields).event_format(FlatJson).finish())
 }
 
 /// Does not report a line that could not be written: the report would go to standard error too, and its failure there is a panic
