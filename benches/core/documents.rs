@@ -13,7 +13,7 @@ use serde_json::json;
 use themis_maintenance::audit::NoAudit;
 use themis_maintenance::config::RateLimitConfig;
 use themis_maintenance::http::{
-    HttpMetrics, HttpSettings, HttpState, RateLimits, TokenVerifier, VerificationKey, VerifierSettings, router,
+    HttpMetrics, HttpParts, HttpSettings, HttpState, RateLimits, TokenVerifier, VerificationKey, VerifierSettings, router,
 };
 use themis_maintenance::orchestrator::HealthRegistry;
 use themis_maintenance::telemetry::Metrics;
@@ -58,17 +58,16 @@ fn get(bencher: Bencher<'_, '_>, path: &str) {
     let rig = Rig::with(SCHEDULES);
     let key = VerificationKey::Hs256(SecretString::from(SECRET));
     let rate_limits = RateLimitConfig::default();
-    let state = HttpState {
+    let state = HttpState::new(HttpParts {
         handle: rig.handle.clone(),
         health: HealthRegistry::new(rig.clock.clone()),
         verifier: Arc::new(TokenVerifier::new(VerifierSettings { keys: vec![key], ..VerifierSettings::default() }).unwrap()),
         audit: Arc::new(NoAudit),
         ids: ids(),
         metrics: Arc::new(Counted(rig.metrics.clone())),
-        metrics_turn: Arc::default(),
         rate_limits: Arc::new(RateLimits::new(&rate_limits)),
-        settings: Arc::new(HttpSettings { rate_limits, ..HttpSettings::default() }),
-    };
+        settings: HttpSettings { rate_limits, ..HttpSettings::default() },
+    });
     let claims = json!({"sub": "bench", "scope": "maintenance:read", "exp": begin().timestamp() + 3_600});
     let token = jsonwebtoken::encode(&Header::default(), &claims, &EncodingKey::from_secret(SECRET.as_bytes())).unwrap();
     let service = router(state);

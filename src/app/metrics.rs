@@ -94,7 +94,7 @@ impl HttpMetrics for AppMetrics {
         self.metrics.set_schedules(counts.enabled_schedules, counts.total_schedules - counts.enabled_schedules);
         self.metrics.set_jobs_active(counts.pending_jobs, counts.running_jobs);
         self.metrics.set_mailbox_depth(self.handle.mailbox_depth());
-        for module in self.health.modules() {
+        for module in self.health.modules().iter() {
             self.metrics.set_module_status(&module.module_name, status_value(module.signal.status));
         }
         for target in self.handle.catalog().target_names() {

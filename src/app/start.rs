@@ -18,7 +18,7 @@ use crate::domain::ports::{AuditSink, Clock, Store, TaskExecutor};
 use crate::domain::time::to_delta;
 use crate::executor::HttpExecutor;
 use crate::http::{
-    self, AuthKeysProbe, HttpServer, HttpSettings, HttpState, ListenerSettings, RateLimits, ServerError, TokenVerifier,
+    self, AuthKeysProbe, HttpParts, HttpServer, HttpSettings, HttpState, ListenerSettings, RateLimits, ServerError, TokenVerifier,
 };
 use crate::orchestrator::{HealthRegistry, Orchestrator, Ports, Rules, bundles};
 use crate::storage::{MemoryStore, SqliteStore};
@@ -86,7 +86,7 @@ pub async fn start(config: Config, adapters: Adapters, listener: TcpListener) ->
         modules.look_again();
     });
 
-    let state = HttpState {
+    let state = HttpState::new(HttpParts {
         handle: handle.clone(),
         health: health.clone(),
         verifier: Arc::clone(&verifier),
@@ -101,8 +101,7 @@ pub async fn start(config: Config, adapters: Adapters, listener: TcpListener) ->
             max_schedule_series: config.metrics.max_schedule_series,
         }),
         rate_limits,
-        metrics_turn: Arc::default(),
-        settings: Arc::new(HttpSettings {
+        settings: HttpSettings {
             max_body_bytes: config.server.max_body_bytes,
             request_timeout: config.server.request_timeout,
             body_timeout: config.server.connections.body_timeout,
@@ -112,8 +111,8 @@ pub async fn start(config: Config, adapters: Adapters, listener: TcpListener) ->
             rate_limits: config.server.rate_limits.clone(),
             metrics_token: config.metrics.token.clone(),
             serve_metrics: config.metrics.listen.is_none(),
-        }),
-    };
+        },
+    });
     let stop_http = CancellationToken::new();
     let mut servers = Vec::new();
     if let Some(address) = config.metrics.listen {

@@ -24,6 +24,7 @@ mod cors;
 mod dto;
 mod extract;
 mod headers;
+mod health_page;
 mod limits;
 mod observe;
 mod openapi;
@@ -52,7 +53,7 @@ pub use openapi::{openapi, openapi_json};
 pub use problem::{Problem, ProblemKind};
 pub use rate_limits::RateLimits;
 pub use server::{HttpServer, ListenerSettings, ServerError};
-pub use state::{HttpMetrics, HttpSettings, HttpState};
+pub use state::{HttpMetrics, HttpParts, HttpSettings, HttpState};
 
 /// Where the API lives. Everything below it needs a token.
 pub const BASE_PATH: &str = "/api/v1/maintenance";

@@ -1,5 +1,6 @@
 //! What the handlers work with.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,9 +8,11 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 
 use axum::http::HeaderMap;
+use tokio::sync::Mutex;
 
 use super::auth::bearer_token;
 use super::auth::verifier::TokenVerifier;
+use super::health_page::HealthPage;
 use super::rate_limits::RateLimits;
 use crate::config::RateLimitConfig;
 use crate::domain::ports::{AuditSink, IdSource};
@@ -31,7 +34,7 @@ pub struct HttpSettings {
     pub trusted_proxies: Vec<IpNet>,
     /// Origins of web pages that may read answers.
     pub allowed_origins: Vec<String>,
-    /// How often may be asked; what was used of it is in [`HttpState::rate_limits`].
+    /// How often may be asked; what was used of it is in [`HttpParts::rate_limits`].
     pub rate_limits: RateLimitConfig,
     /// When set, `/metrics` wants this bearer token.
     pub metrics_token: Option<SecretString>,
@@ -80,9 +83,19 @@ pub trait HttpMetrics: Send + Sync + 'static {
     fn render(&self) -> String;
 }
 
-/// Everything the handlers and layers share. Cheap to clone.
+/// Everything the handlers and layers share. One pointer, because each layer takes a copy for each request.
 #[derive(Clone)]
-pub struct HttpState {
+pub struct HttpState(Arc<Shared>);
+
+struct Shared {
+    parts: HttpParts,
+    /// Whose turn it is to have the metrics page made.
+    metrics_turn: Mutex<()>,
+    health_page: HealthPage,
+}
+
+/// What a state is made of.
+pub struct HttpParts {
     /// The commands and the read view.
     pub handle: OrchestratorHandle,
     /// The modules' last signals.
@@ -95,15 +108,36 @@ pub struct HttpState {
     pub ids: Arc<dyn IdSource>,
     /// Counts requests.
     pub metrics: Arc<dyn HttpMetrics>,
-    /// Whose turn it is to have the metrics page made.
-    pub metrics_turn: Arc<tokio::sync::Mutex<()>>,
     /// What was used of the rate limits.
     pub rate_limits: Arc<RateLimits>,
-    /// Limits. Shared, because each layer takes a copy of the state for each request.
-    pub settings: Arc<HttpSettings>,
+    /// Limits.
+    pub settings: HttpSettings,
+}
+
+impl Deref for HttpState {
+    type Target = HttpParts;
+
+    fn deref(&self) -> &HttpParts {
+        &self.0.parts
+    }
 }
 
 impl HttpState {
+    /// Shares the parts.
+    pub fn new(parts: HttpParts) -> Self {
+        Self(Arc::new(Shared { parts, metrics_turn: Mutex::default(), health_page: HealthPage::default() }))
+    }
+
+    /// Whose turn it is to have the metrics page made.
+    pub(super) fn metrics_turn(&self) -> &Mutex<()> {
+        &self.0.metrics_turn
+    }
+
+    /// The modules' part of the health report, as it was written last.
+    pub(super) fn health_page(&self) -> &HealthPage {
+        &self.0.health_page
+    }
+
     /// Whether the request's token was accepted lately and still counts; no signature is verified.
     pub(super) fn knows_bearer(&self, headers: &HeaderMap) -> bool {
         bearer_token(headers).is_ok_and(|token| self.verifier.remembers(token, self.now()))

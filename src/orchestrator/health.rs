@@ -27,10 +27,17 @@ pub struct ModuleHealth {
 /// All probes and their last signals. Cheap to clone.
 #[derive(Clone)]
 pub struct HealthRegistry {
-    modules: Arc<RwLock<Vec<Module>>>,
+    modules: Arc<RwLock<Modules>>,
     clock: Arc<dyn Clock>,
     refreshes: TaskTracker,
     closing: CancellationToken,
+}
+
+#[derive(Default)]
+struct Modules {
+    all: Vec<Module>,
+    /// Their last signals as readers have them; none once one of them has changed.
+    signals: Option<Arc<[ModuleHealth]>>,
 }
 
 struct Module {
@@ -60,15 +67,21 @@ impl HealthRegistry {
         let last = ModuleHealth { module_name: name.clone(), signal, checked_at: None };
         let module = Module { probe, interval, timeout, due: None, running: false, last };
         let mut modules = self.modules.write();
-        match modules.iter_mut().find(|module| module.last.module_name == name) {
+        modules.signals = None;
+        match modules.all.iter_mut().find(|module| module.last.module_name == name) {
             Some(existing) => *existing = module,
-            None => modules.push(module),
+            None => modules.all.push(module),
         }
     }
 
-    /// The last signals, in the order of registration.
-    pub fn modules(&self) -> Vec<ModuleHealth> {
-        self.modules.read().iter().map(|module| module.last.clone()).collect()
+    /// The last signals, in the order of registration. The same pointer as long as none of them changes.
+    pub fn modules(&self) -> Arc<[ModuleHealth]> {
+        if let Some(signals) = &self.modules.read().signals {
+            return Arc::clone(signals);
+        }
+        let Modules { all, signals } = &mut *self.modules.write();
+        let anew = || all.iter().map(|module| module.last.clone()).collect();
+        Arc::clone(signals.get_or_insert_with(anew))
     }
 
     /// Starts a refresh in the background. Refreshes may overlap: every module has its own interval and is never looked at twice at
@@ -82,7 +95,7 @@ impl HealthRegistry {
 
     /// Starts a refresh of every module, due or not: something has changed. A probe that is under way is run again at the next one.
     pub fn look_again(&self) {
-        self.modules.write().iter_mut().for_each(|module| module.due = None);
+        self.modules.write().all.iter_mut().for_each(|module| module.due = None);
         self.spawn_refresh();
     }
 
@@ -99,6 +112,7 @@ impl HealthRegistry {
         let due: Vec<_> = {
             let mut modules = self.modules.write();
             let due = modules
+                .all
                 .iter_mut()
                 .filter(|module| !module.running && module.due.is_none_or(|due| due <= now || due > now + module.interval));
             due.map(|module| {
@@ -130,12 +144,13 @@ impl HealthRegistry {
         };
         let mut modules = self.modules.write();
         // Another probe may have taken the name meanwhile, and this one does not speak for it.
-        if let Some(module) = modules.iter_mut().find(|module| Arc::ptr_eq(&module.probe, &probe)) {
+        if let Some(module) = modules.all.iter_mut().find(|module| Arc::ptr_eq(&module.probe, &probe)) {
             if module.last.signal.status != signal.status {
                 tracing::info!(module = %name, from = %module.last.signal.status, to = %signal.status, message = %signal.message, "health changed");
             }
             module.running = false;
             module.last = ModuleHealth { module_name: name, signal, checked_at: Some(self.clock.now()) };
+            modules.signals = None;
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
@@ -30,26 +31,27 @@ pub(in crate::http) struct HealthReport {
     /// Jobs that failed in the last 24 hours.
     failed_jobs_24h: usize,
     /// The last signal of every module.
-    modules: Vec<HealthModule>,
+    #[schema(value_type = Vec<HealthModule<'static>>)]
+    modules: Box<RawValue>,
 }
 
 /// A module's last signal.
 #[derive(Debug, Serialize, ToSchema)]
-pub(in crate::http) struct HealthModule {
+pub(in crate::http) struct HealthModule<'a> {
     /// The module's name.
     #[schema(example = "store")]
-    module_name: String,
+    module_name: &'a str,
     /// The verdict; UNKNOWN before the first check.
     status: HealthStatus,
     /// One sentence for a person.
-    message: String,
+    message: &'a str,
     /// When it was checked; null before the first check.
     #[serde(with = "serde_millis_option")]
     #[schema(required)]
     checked_at: Option<DateTime<Utc>>,
     /// Figures behind the verdict.
     #[schema(value_type = Object)]
-    details: Map<String, Value>,
+    details: &'a Map<String, Value>,
 }
 
 /// That the process answers.
@@ -62,25 +64,47 @@ pub(in crate::http) struct ProbeAnswer {
 
 impl HealthReport {
     /// The report as of `now`.
-    pub fn new(now: Timestamp, counts: &Counts, modules: Vec<ModuleHealth>) -> Self {
+    pub fn new(now: Timestamp, counts: &Counts, modules: &ModulesDocument) -> Self {
         let Counts { total_schedules, enabled_schedules, pending_jobs, running_jobs, succeeded_jobs_24h, failed_jobs_24h } =
             counts;
         Self {
-            overall_status: overall(modules.iter().map(|module| module.signal.status), *failed_jobs_24h),
+            overall_status: overall([modules.verdict], *failed_jobs_24h),
             generated_at: now,
             active_jobs: pending_jobs + running_jobs,
             total_schedules: *total_schedules,
             enabled_schedules: *enabled_schedules,
             succeeded_jobs_24h: *succeeded_jobs_24h,
             failed_jobs_24h: *failed_jobs_24h,
-            modules: modules.into_iter().map(HealthModule::from).collect(),
+            modules: modules.json.clone(),
         }
     }
 }
 
-impl From<ModuleHealth> for HealthModule {
-    fn from(module: ModuleHealth) -> Self {
+/// Modules as they stand in a report, and the verdict over them.
+pub(in crate::http) struct ModulesDocument {
+    verdict: HealthStatus,
+    json: Box<RawValue>,
+}
+
+impl ModulesDocument {
+    /// The modules in this order.
+    pub fn new<'a>(modules: impl Iterator<Item = &'a ModuleHealth> + Clone) -> Self {
+        let verdict = overall(modules.clone().map(|module| module.signal.status), 0);
+        let modules: Vec<HealthModule<'_>> = modules.map(HealthModule::from).collect();
+        let json = to_raw_value(&modules).expect("modules have text keys, and memory takes every byte");
+        Self { verdict, json }
+    }
+
+    /// The array of modules.
+    #[cfg(test)]
+    pub fn json(&self) -> &str {
+        self.json.get()
+    }
+}
+
+impl<'a> From<&'a ModuleHealth> for HealthModule<'a> {
+    fn from(module: &'a ModuleHealth) -> Self {
         let ModuleHealth { module_name, signal: HealthSignal { status, message, details }, checked_at } = module;
-        Self { module_name, status, message, checked_at, details }
+        Self { module_name, status: *status, message, checked_at: *checked_at, details }
     }
 }

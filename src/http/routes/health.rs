@@ -1,12 +1,14 @@
 //! The health report.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 
 use crate::domain::access::Access;
 use crate::domain::health::{HealthSignal, OWN_MODULES};
 use crate::http::auth::{Authorized, Read};
-use crate::http::dto::health::HealthReport;
+use crate::http::dto::health::{HealthReport, ModulesDocument};
 use crate::http::extract::NoQuery;
 use crate::http::openapi::problem_sets;
 use crate::http::state::HttpState;
@@ -29,20 +31,24 @@ pub(super) async fn get_health(auth: Authorized<Read>, State(state): State<HttpS
     let access = &auth.principal.access;
     let counts = state.handle.view().counts_within(now, access, state.handle.catalog());
     let modules = state.health.modules();
-    let modules = if access.is_unlimited() { modules } else { within(access, modules, &state) };
-    Json(HealthReport::new(now, &counts, modules))
+    let document = if access.is_unlimited() {
+        state.health_page().of(&modules)
+    } else {
+        Arc::new(ModulesDocument::new(within(access, &modules, &state).iter()))
+    };
+    Json(HealthReport::new(now, &counts, &document))
 }
 
 /// What a limited caller may know of the modules. Details count jobs of all targets, and what a configured probe asks is its own
 /// affair; whether the service works is everybody's.
-fn within(access: &Access, modules: Vec<ModuleHealth>, state: &HttpState) -> Vec<ModuleHealth> {
-    let own = modules.into_iter().filter(|module| OWN_MODULES.contains(&module.module_name.as_str()));
+fn within(access: &Access, modules: &[ModuleHealth], state: &HttpState) -> Vec<ModuleHealth> {
+    let own = modules.iter().filter(|module| OWN_MODULES.contains(&module.module_name.as_str()));
     let limited = own.map(|module| {
         let signal = match module.module_name.as_str() {
             "targets" => targets_signal(&state.handle, access),
-            _ => HealthSignal::new(module.signal.status, module.signal.message),
+            _ => HealthSignal::new(module.signal.status, module.signal.message.clone()),
         };
-        ModuleHealth { signal, ..module }
+        ModuleHealth { module_name: module.module_name.clone(), signal, checked_at: module.checked_at }
     });
     limited.collect()
 }

@@ -67,7 +67,7 @@ pub(super) async fn metrics(State(state): State<HttpState>, headers: HeaderMap) 
         check_metrics_token(&headers, token)?;
     }
     // One page at a time: it looks at every schedule, and anybody may ask for it.
-    let _turn = state.metrics_turn.lock().await;
+    let _turn = state.metrics_turn().lock().await;
     Ok(([(CONTENT_TYPE, PROMETHEUS_TEXT)], state.metrics.render()).into_response())
 }
 

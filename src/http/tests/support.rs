@@ -15,13 +15,14 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 use uuid::Uuid;
 
-use crate::domain::audit::AuditEvent;
+use crate::domain::audit::{AuditEvent, EncodedEvent};
 use crate::domain::catalog::{Catalog, TargetCatalog};
 use crate::domain::ports::{AuditSink, Change, Clock, IdSource, OutboxEntry};
 use crate::domain::schedule_input;
 use crate::domain::time::Timestamp;
 use crate::http::{
-    HttpMetrics, HttpSettings, HttpState, RateLimits, TokenVerifier, VerificationKey, VerifierSettings, metrics_router, router,
+    HttpMetrics, HttpParts, HttpSettings, HttpState, RateLimits, TokenVerifier, VerificationKey, VerifierSettings,
+    metrics_router, router,
 };
 use crate::orchestrator::{HealthRegistry, OrchestratorHandle};
 
@@ -69,8 +70,8 @@ struct Recorder {
 
 #[async_trait]
 impl AuditSink for Recorder {
-    async fn record(&self, events: Vec<AuditEvent>) {
-        self.audit.lock().extend(events);
+    async fn record(&self, events: Vec<EncodedEvent>) {
+        self.audit.lock().extend(events.iter().map(EncodedEvent::decoded));
     }
 
     async fn flush(&self) -> bool {
@@ -160,17 +161,16 @@ impl TestService {
         let recorder = Arc::new(Recorder::default());
         let keys = vec![VerificationKey::Hs256(SecretString::from(SECRET))];
         let verifier = TokenVerifier::new(VerifierSettings { keys, ..VerifierSettings::default() }).expect("a good key");
-        let state = HttpState {
+        let state = HttpState::new(HttpParts {
             handle,
             health: HealthRegistry::new(clock),
             verifier: Arc::new(verifier),
             audit: recorder.clone(),
             ids: Arc::new(FixedIds),
             metrics: recorder.clone(),
-            metrics_turn: Arc::default(),
             rate_limits: Arc::new(RateLimits::new(&settings.rate_limits)),
-            settings: Arc::new(settings),
-        };
+            settings,
+        });
         Self { state, recorder, _mailbox: Box::new(mailbox) }
     }
 
