@@ -3,12 +3,12 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use crate::domain::audit::{AuditEvent, AuditOutcome};
+use crate::domain::audit::{AuditOutcome, EncodedEvent};
 use crate::domain::fields::printable_message;
 use crate::domain::time::Timestamp;
 
@@ -17,15 +17,6 @@ use crate::domain::time::Timestamp;
 pub(super) const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
 /// `previous` of the first line.
 const NO_DIGEST: &str = "0000000000000000000000000000000000000000000000000000000000000000";
-
-/// A line as it is written; the fields in this order.
-#[derive(Serialize)]
-struct Written<'a> {
-    sequence: u64,
-    #[serde(flatten)]
-    event: &'a AuditEvent,
-    previous: &'a str,
-}
 
 /// A line as it is read: every field has to be there, and no other; but the lines of earlier versions have no `address`.
 #[derive(Deserialize)]
@@ -139,11 +130,14 @@ impl Chain {
     }
 
     /// Writes the next line, with its line break, to the end of `output`.
-    pub fn append(&mut self, event: &AuditEvent, output: &mut Vec<u8>) {
+    pub fn append(&mut self, event: &EncodedEvent, output: &mut Vec<u8>) {
         let start = output.len();
-        let line = Written { sequence: self.sequence + 1, event, previous: &self.digest };
-        serde_json::to_writer(&mut *output, &line).expect("an event has text keys, and memory takes every byte");
         self.sequence += 1;
+        // The members of the event stand between those of the chain: its object without its braces, and it is never empty.
+        let object = event.json();
+        let line =
+            format!("{{\"sequence\":{},{},\"previous\":\"{}\"}}", self.sequence, &object[1..object.len() - 1], self.digest);
+        output.extend_from_slice(line.as_bytes());
         self.digest = digest(&output[start..]);
         output.push(b'\n');
     }
@@ -170,17 +164,22 @@ fn parse(line: &[u8]) -> Result<Read, LineError> {
 }
 
 fn digest(line: &[u8]) -> String {
-    Sha256::digest(line).iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:x}", Sha256::digest(line))
 }
 
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::domain::audit::AuditEvent;
     use chrono::DateTime;
     use serde_json::json;
 
     /// An event by an actor.
-    pub(in crate::audit) fn event(actor: &str) -> AuditEvent {
+    pub(in crate::audit) fn event(actor: &str) -> EncodedEvent {
+        EncodedEvent::from(&plain_event(actor))
+    }
+
+    pub(in crate::audit) fn plain_event(actor: &str) -> AuditEvent {
         AuditEvent {
             event_id: Uuid::from_u128(1),
             time: DateTime::from_timestamp_millis(1_767_225_600_123).expect("a time"),
@@ -201,7 +200,7 @@ pub(super) mod tests {
 
     impl Time {
         pub fn new() -> Self {
-            Self(parking_lot::Mutex::new(event("ann").time))
+            Self(parking_lot::Mutex::new(plain_event("ann").time))
         }
 
         pub fn advance(&self, by: chrono::TimeDelta) {

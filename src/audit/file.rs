@@ -18,7 +18,7 @@ use super::rotation::Rotation;
 use super::tail::read_tail;
 use super::trail_file::TrailFile;
 use super::writer::{LineFile, Message, Shared, Writer};
-use crate::domain::audit::AuditEvent;
+use crate::domain::audit::EncodedEvent;
 use crate::domain::health::{HealthSignal, HealthStatus};
 use crate::domain::ports::{AuditSink, Clock, HealthProbe, OutboxEntry};
 
@@ -110,10 +110,11 @@ impl Drop for FileAudit {
 
 #[async_trait]
 impl AuditSink for FileAudit {
-    async fn record(&self, events: Vec<AuditEvent>) {
+    async fn record(&self, events: Vec<EncodedEvent>) {
         for event in events {
-            if let Err(mpsc::error::SendError(message)) = self.queue().send(Message::Event(Box::new(event))).await {
+            if let Err(mpsc::error::SendError(message)) = self.queue().send(Message::Event(event)).await {
                 let Message::Event(event) = message else { return };
+                let event = event.decoded();
                 tracing::error!(action = %event.action, object = %event.object, actor = %event.actor, "the audit trail is closed; an event is lost");
             }
         }
@@ -141,7 +142,7 @@ impl AuditSink for FileAudit {
             outbox.into_iter().filter_map(|entry| entry.event).collect()
         });
         let count = events.len();
-        self.record(events).await;
+        self.record(events.iter().map(EncodedEvent::from).collect()).await;
         count
     }
 }

@@ -1,6 +1,6 @@
 //! The audit trail: one JSON line for every write attempt and every job transition, each chained to the line before it.
 //!
-//! A line holds `sequence` (from 1, no gaps), the fields of [`AuditEvent`], and `previous`, the
+//! A line holds `sequence` (from 1, no gaps), the fields of [`AuditEvent`](crate::domain::audit::AuditEvent), and `previous`, the
 //! lower-case hex SHA-256 of the line before it without its line break (64 zeros in the first line). So whoever changes, removes,
 //! inserts or reorders lines breaks the chain at that point, and [`verify_file`] says where. What a chain cannot show: a change
 //! of the very last line that leaves it well-formed, lines or files cut off at the end, and a file written anew from some point on.
@@ -40,7 +40,7 @@ pub use rotation::Rotation;
 pub use verify::{AuditSummary, ChainStart, VerifyError, verify_file};
 pub use verify_trail::{FirstLines, TrailError, TrailSummary, verify_trail};
 
-use crate::domain::audit::AuditEvent;
+use crate::domain::audit::EncodedEvent;
 use crate::domain::ports::{AuditSink, OutboxEntry};
 
 /// Keeps nothing: the sink of a service whose configuration names no audit file.
@@ -49,7 +49,7 @@ pub struct NoAudit;
 
 #[async_trait]
 impl AuditSink for NoAudit {
-    async fn record(&self, _events: Vec<AuditEvent>) {}
+    async fn record(&self, _events: Vec<EncodedEvent>) {}
 
     async fn flush(&self) -> bool {
         true

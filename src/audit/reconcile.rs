@@ -106,17 +106,18 @@ impl<R: Read + Seek> LinesBackwards<R> {
 #[cfg(test)]
 mod tests {
     use super::super::chain::Chain;
-    use super::super::chain::tests::event;
+    use super::super::chain::tests::plain_event;
     use super::*;
+    use crate::domain::audit::EncodedEvent;
     use std::io::{Cursor, Write};
 
     fn numbered(number: u128) -> AuditEvent {
-        AuditEvent { event_id: Uuid::from_u128(number), ..event("ann") }
+        AuditEvent { event_id: Uuid::from_u128(number), ..plain_event("ann") }
     }
 
     fn file_with(numbers: &[u128]) -> tempfile::NamedTempFile {
         let (mut chain, mut bytes) = (Chain::start(), Vec::new());
-        numbers.iter().for_each(|number| chain.append(&numbered(*number), &mut bytes));
+        numbers.iter().for_each(|number| chain.append(&EncodedEvent::from(&numbered(*number)), &mut bytes));
         let mut file = tempfile::NamedTempFile::new().expect("a file");
         file.write_all(&bytes).expect("written");
         file
@@ -156,8 +157,8 @@ mod tests {
         let (mut chain, current) = (Chain::start(), folder.path().join("audit.jsonl"));
         for (index, numbers) in files.iter().enumerate() {
             let (mut bytes, first) = (Vec::new(), chain.sequence + 1);
-            numbers.iter().for_each(|number| chain.append(&numbered(*number), &mut bytes));
-            let aside = || Place::new(&current).name_aside(event("ann").time, first).expect("a name");
+            numbers.iter().for_each(|number| chain.append(&EncodedEvent::from(&numbered(*number)), &mut bytes));
+            let aside = || Place::new(&current).name_aside(plain_event("ann").time, first).expect("a name");
             std::fs::write(if index + 1 == files.len() { current.clone() } else { aside() }, bytes).expect("written");
         }
         (folder, current)

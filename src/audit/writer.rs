@@ -9,7 +9,7 @@ use parking_lot::{Condvar, Mutex};
 use tokio::sync::{mpsc, oneshot};
 
 use super::chain::Chain;
-use crate::domain::audit::AuditEvent;
+use crate::domain::audit::EncodedEvent;
 
 /// Events in one batch at most, so that the first of them is not held back by a stream of others.
 const MAX_BATCH: usize = 256;
@@ -17,7 +17,7 @@ const MAX_BATCH: usize = 256;
 /// What goes through the queue.
 pub(super) enum Message {
     /// To be written.
-    Event(Box<AuditEvent>),
+    Event(EncodedEvent),
     /// To be answered when everything before it is on disk.
     Flush(oneshot::Sender<()>),
     /// Nothing comes after this.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -54,4 +55,31 @@ pub struct AuditEvent {
     pub after: Option<Value>,
     /// Why it was refused, or why a job ended as it did.
     pub detail: Option<String>,
+}
+
+/// An event as it is kept: its JSON, made once for the store and for the trail. Cheap to clone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EncodedEvent {
+    /// The event's id.
+    pub event_id: Uuid,
+    json: Arc<str>,
+}
+
+impl EncodedEvent {
+    /// The JSON object of an event: the fields of [`AuditEvent`] in their order.
+    pub fn json(&self) -> &Arc<str> {
+        &self.json
+    }
+
+    /// The event that was encoded.
+    pub fn decoded(&self) -> AuditEvent {
+        serde_json::from_str(&self.json).expect("it was made from an event")
+    }
+}
+
+impl From<&AuditEvent> for EncodedEvent {
+    fn from(event: &AuditEvent) -> Self {
+        let json = serde_json::to_string(event).expect("an event has text keys, and memory takes every byte");
+        Self { event_id: event.event_id, json: json.into() }
+    }
 }

@@ -10,7 +10,7 @@ use super::access::Access;
 use super::catalog::Catalog;
 use super::job::Job;
 use super::schedule::Schedule;
-use super::time::Timestamp;
+use super::time::{Timestamp, serde_millis};
 
 /// How long an answer is kept. Whoever tries again later than this means it anew.
 pub const KEPT_FOR: TimeDelta = TimeDelta::hours(24);
@@ -45,6 +45,7 @@ pub struct IdempotencyRecord {
     /// What was answered.
     pub answer: RecordedAnswer,
     /// When it was answered.
+    #[serde(with = "serde_millis")]
     pub created_at: Timestamp,
 }
 

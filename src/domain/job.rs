@@ -12,7 +12,7 @@ use super::ids::{JobId, ScheduleId};
 use super::ports::Checkpoint;
 use super::schedule::{OnWindowClose, ScheduleDefinition};
 use super::task::TaskType;
-use super::time::{self, Timestamp};
+use super::time::{self, Timestamp, serde_millis, serde_millis_option};
 use super::vocabulary::wire_enum;
 use super::window::Window;
 
@@ -96,7 +96,7 @@ wire_enum! {
     }
 }
 
-/// One run of a schedule.
+/// One run of a schedule. Stored in every state that it goes through, so what it does not have is left out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Job {
     /// Made by the service.
@@ -110,32 +110,40 @@ pub struct Job {
     #[serde(default)]
     pub target: String,
     /// The first job of its fire, when the fire made several, one for each target; `None` for that first one and for a job alone.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_of_fire: Option<JobId>,
     /// What made the job.
     pub trigger: Trigger,
     /// The fire's time; for a manual run the time of the request.
+    #[serde(with = "serde_millis")]
     pub scheduled_for: Timestamp,
     /// See [`JobState`].
     pub state: JobState,
     /// Why it did not run or not to its end; null for a job that succeeded or failed without being halted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
     /// The reason, or the first failure, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_message: Option<String>,
     /// Who asked for a manual run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested_by: Option<String>,
     /// The job whose remaining work this one does; absent from rows that were stored before there were retries.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_of: Option<JobId>,
     /// True for a run that ignores the window.
     pub forced: bool,
     /// When the job was made.
+    #[serde(with = "serde_millis")]
     pub created_at: Timestamp,
     /// When its first task started; null for a job that never ran.
+    #[serde(default, with = "serde_millis_option", skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
     /// When it reached a terminal state.
+    #[serde(default, with = "serde_millis_option", skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Timestamp>,
     /// Who asked to cancel, while the running call is being stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancel_requested_by: Option<String>,
     /// The window has closed, and the running call is being stopped because of it.
     #[serde(default)]
@@ -158,18 +166,25 @@ pub struct JobTask {
     /// Attempts started so far.
     pub attempts: u32,
     /// When the first attempt started.
+    #[serde(default, with = "serde_millis_option", skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
     /// When it reached a terminal state.
+    #[serde(default, with = "serde_millis_option", skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Timestamp>,
     /// When the next attempt is due, while it waits for one.
+    #[serde(default, with = "serde_millis_option", skip_serializing_if = "Option::is_none")]
     pub retry_at: Option<Timestamp>,
     /// Status of the last answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http_status: Option<u16>,
     /// How the last attempt ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
     /// Why it failed or did not run, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_message: Option<String>,
     /// The values that the recipe picks out of the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result_summary: Option<Value>,
     /// The calls of a task that makes several, in their order; empty for a task that is one call.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -192,16 +207,22 @@ pub struct JobItem {
     /// Attempts started so far.
     pub attempts: u32,
     /// When the first attempt started.
+    #[serde(default, with = "serde_millis_option", skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
     /// When it reached a terminal state.
+    #[serde(default, with = "serde_millis_option", skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Timestamp>,
     /// Status of the last answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http_status: Option<u16>,
     /// How the last attempt ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
     /// Why it failed or did not run, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_message: Option<String>,
     /// The values that the recipe picks out of the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result_summary: Option<Value>,
 }
 

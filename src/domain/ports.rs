@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::audit::AuditEvent;
+use super::audit::{AuditEvent, EncodedEvent};
 use super::health::HealthSignal;
 use super::idempotency::IdempotencyRecord;
 use super::ids::JobId;
@@ -113,7 +113,7 @@ pub struct OutboxCommit<'a> {
     /// Position of the first of `events`.
     pub first_position: u64,
     /// To be kept, in this order.
-    pub events: &'a [AuditEvent],
+    pub events: &'a [EncodedEvent],
     /// Every event up to this position is in the trail and on disk.
     pub written_up_to: Option<u64>,
 }
@@ -358,7 +358,7 @@ pub trait TaskExecutor: Send + Sync + 'static {
 #[async_trait]
 pub trait AuditSink: Send + Sync + 'static {
     /// Appends events in this order. Waits while the sink's queue is full; does not wait for the disk.
-    async fn record(&self, events: Vec<AuditEvent>);
+    async fn record(&self, events: Vec<EncodedEvent>);
 
     /// Returns true when everything recorded so far is on disk, and false when it will never be: the trail was closed. Waits as
     /// long as the disk is broken, so the caller sets a limit.

@@ -13,7 +13,7 @@ use super::cron::CronExpression;
 use super::ids::{JobId, ScheduleId};
 use super::job::JobState;
 use super::task::{TaskSpec, TaskType};
-use super::time::Timestamp;
+use super::time::{Timestamp, serde_millis, serde_millis_option};
 use super::vocabulary::wire_enum;
 use super::window::Window;
 use std::fmt;
@@ -189,8 +189,10 @@ pub struct Schedule {
     /// 1 at first; one more with every edit.
     pub version: u64,
     /// When it was created.
+    #[serde(with = "serde_millis")]
     pub created_at: Timestamp,
     /// When it was last edited.
+    #[serde(with = "serde_millis")]
     pub updated_at: Timestamp,
     /// Who created it (JWT `sub`).
     pub created_by: String,
@@ -204,14 +206,19 @@ pub struct Schedule {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunState {
     /// Start of the last job that started.
+    #[serde(default, with = "serde_millis_option", skip_serializing_if = "Option::is_none")]
     pub last_run_at: Option<Timestamp>,
     /// Its state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_run_state: Option<JobState>,
     /// Its id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_job_id: Option<JobId>,
     /// End of the last job that succeeded.
+    #[serde(default, with = "serde_millis_option", skip_serializing_if = "Option::is_none")]
     pub last_success_at: Option<Timestamp>,
     /// The next fire that has not been dealt with; `None` when disabled.
+    #[serde(default, with = "serde_millis_option", skip_serializing_if = "Option::is_none")]
     pub next_run_at: Option<Timestamp>,
     /// How long each task took when it last succeeded, in milliseconds, by the task's name: the last [`KEPT_DURATIONS`], oldest
     /// first.

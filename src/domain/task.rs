@@ -130,14 +130,17 @@ pub struct TaskSpec {
     /// What to do.
     pub task_type: TaskType,
     /// The author's name for the step; see [`resolved_names`] for steps without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Values for the endpoint's recipe.
     pub parameters: Parameters,
     /// Names of steps that have to succeed first.
     pub depends_on: Vec<String>,
     /// Limit for one attempt in seconds, in place of the recipe's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<u32>,
     /// Attempts in all, in place of the schedule's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_attempts: Option<u8>,
     /// Written as a plain string, and shown as one.
     pub plain: bool,

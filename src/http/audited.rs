@@ -17,7 +17,7 @@ use super::context::RequestContext;
 use super::openapi;
 use super::problem::Problem;
 use super::state::HttpState;
-use crate::domain::audit::{AuditEvent, AuditOutcome};
+use crate::domain::audit::{AuditEvent, AuditOutcome, EncodedEvent};
 use crate::domain::fields::printable;
 use crate::domain::ids::{JobId, ScheduleId};
 
@@ -80,7 +80,7 @@ pub(super) async fn refusals(State(auditing): State<Auditing>, request: Request,
         after: None,
         detail: detail(response.extensions().get::<Problem>(), left_out),
     };
-    state.audit.record(vec![event]).await;
+    state.audit.record(vec![EncodedEvent::from(&event)]).await;
     response
 }
 

@@ -1,20 +1,23 @@
-//! The loop: drain, decide, commit, publish, act, reply.
+//! The loop: drain, decide, commit, publish, act, reply; the next batch is decided while one is being committed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::TimeDelta;
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::attempts::Attempts;
-use super::core::{Decided, Effect, Operation, Rules, State, Step};
+use super::batch::{Batch, acknowledge, decide_command, decide_report};
+use super::core::{Decided, Effect, Rules, State, Step};
 use super::error::CommandError;
 use super::handle::{MAILBOX_CAPACITY, OrchestratorHandle};
-use super::message::{AttemptNews, Command, Message, Reply, Report};
+use super::message::{Message, Report};
 use super::observe;
-use super::outbox::Outbox;
+use super::outbox::{Outbox, OutboxPosition};
 use super::probes::SharedStatus;
 use super::view::ReadView;
+use crate::domain::audit::EncodedEvent;
 use crate::domain::ports::{AuditSink, Change, Clock, IdSource, OutboxEntry, Store, StoreError, TaskCall, TaskExecutor};
 use crate::domain::schedule_input::ScheduleInput;
 use crate::domain::time::Timestamp;
@@ -24,7 +27,7 @@ use crate::telemetry::{Metrics, Stopwatch};
 /// does not wait long for the last.
 const BATCH: usize = 256;
 /// Due things dealt with in one batch, for the same reason.
-const DUE_PER_BATCH: usize = 512;
+const DUE_PER_BATCH: usize = 256;
 /// Jobs pruned in one batch, so that pruning a storm of jobs does not hold up writers.
 const PRUNED_PER_BATCH: usize = 512;
 /// A wall clock that went back by more than this was set back; less is noise.
@@ -67,11 +70,25 @@ pub struct Orchestrator {
     last_now: Timestamp,
     /// The clock went back, and the next run times have not been set anew yet.
     must_rearm: bool,
+    /// A phase of the shutdown that waits for a commit.
+    held: Option<Message>,
     drained: Option<oneshot::Sender<()>>,
 }
 
-/// What a batch owes its callers: each reply is sent after the commit, and says 503 if there was none.
-type PendingReply = Box<dyn FnOnce(bool) + Send>;
+/// A batch on its way to the store.
+type Commit = AbortOnDropHandle<Committed>;
+
+/// A batch that was on its way to the store.
+struct Committed {
+    batch: Batch,
+    /// Its events.
+    events: Vec<EncodedEvent>,
+    /// Where in the outbox they are.
+    position: OutboxPosition,
+    result: Result<(), StoreError>,
+    /// How long it took.
+    seconds: f64,
+}
 
 impl Orchestrator {
     /// Prepares the actor; nothing happens before [`Orchestrator::run`].
@@ -108,6 +125,7 @@ impl Orchestrator {
             must_reload: false,
             last_now,
             must_rearm: false,
+            held: None,
             drained: None,
         };
         (handle, orchestrator)
@@ -125,9 +143,13 @@ impl Orchestrator {
         let mut step = Step::new(&mut self.state, &self.rules, self.ports.ids.as_ref(), self.last_now);
         step.recover();
         bundles.into_iter().for_each(|(name, input)| step.install_bundle(&name, input));
-        let decided = step.decided();
-        if !self.commit(decided, Vec::new()).await {
-            return Err(StoreError::NotApplied("what recovery decided could not be written".to_owned()));
+        let recovered = Batch { decided: step.decided(), ..Batch::default() };
+        if let Some(commit) = self.begin(recovered).await {
+            let ended = committed(&mut Some(commit)).await;
+            let Some((recovered, events)) = self.settle(ended, &mut Batch::default()) else {
+                return Err(StoreError::NotApplied("what recovery decided could not be written".to_owned()));
+            };
+            self.finish(recovered, events).await;
         }
         // Loading counts as a turn: the probe must not find a loop that seems to stand still since 1970.
         self.handle.status.turned(self.ports.clock.now());
@@ -136,43 +158,91 @@ impl Orchestrator {
         self.handle.status.set_started();
         let counts = self.handle.view.counts(self.ports.clock.now());
         tracing::info!(schedules = counts.total_schedules, enabled = counts.enabled_schedules, "orchestrator ready");
-        while let Some(batch) = self.next_batch().await {
-            if self.process(batch).await {
-                break;
-            }
-        }
+        self.serve().await;
         self.attempts.wind_up(self.mailbox).await;
         if self.outbox.finish().await && !self.must_reload {
             // A failure costs nothing: at the next start these events are found in the trail.
-            let _ = self.ports.store.commit(&[], self.outbox.commit(&[])).await;
+            let _ = self.ports.store.commit(&[], self.outbox.position().commit(&[])).await;
         }
         self.ports.store.close().await;
         Ok(())
     }
 
-    /// Waits for a message or for something to be due, then takes what has queued up.
-    async fn next_batch(&mut self) -> Option<Vec<Message>> {
-        let due = self.state.next_due().map(|at| self.retry_store_at.map_or(at, |retry| at.max(retry)));
-        let first = tokio::select! {
-            message = self.mailbox.recv() => message?,
-            () = sleep_until(self.ports.clock.as_ref(), due), if due.is_some() => Message::Tick,
-        };
-        let mut batch = vec![first];
-        while batch.len() < BATCH
-            && let Ok(message) = self.mailbox.try_recv()
-        {
-            batch.push(message);
+    /// Decides and commits until it is told to stop. While a batch is on its way to the disk the next one is decided, on the assumption
+    /// that the first will get there; if it does not, both are taken back.
+    async fn serve(&mut self) {
+        let mut batch = Batch::default();
+        let mut commit: Option<Commit> = None;
+        let mut stopping = false;
+        loop {
+            if commit.is_none() {
+                self.handle.status.turned(self.ports.clock.now());
+                if let Some(message) = self.held.take() {
+                    self.decide(vec![message], &mut batch).await;
+                }
+                if !batch.is_empty() {
+                    stopping = batch.stop;
+                    commit = self.begin(std::mem::take(&mut batch)).await;
+                    if commit.is_none() {
+                        continue;
+                    }
+                } else if stopping {
+                    return;
+                } else {
+                    self.answer_drained();
+                }
+            }
+            self.handle.status.set_decided(batch.messages);
+            self.metrics.set_mailbox_depth(self.handle.mailbox_depth());
+            let may_decide = !stopping && (commit.is_none() || (self.retry_store_at.is_none() && self.held.is_none()));
+            let due = self.state.next_due().map(|at| self.retry_store_at.map_or(at, |retry| at.max(retry)));
+            tokio::select! {
+                biased;
+                ended = committed(&mut commit), if commit.is_some() => {
+                    commit = None;
+                    if let Some((settled, events)) = self.settle(ended, &mut batch) {
+                        // The disk is the slowest of all: it gets the next batch before the rest of this one is done.
+                        if !batch.decided.changes.is_empty() {
+                            commit = self.begin(std::mem::take(&mut batch)).await;
+                        }
+                        self.finish(settled, events).await;
+                    }
+                }
+                message = self.mailbox.recv(), if may_decide && batch.messages < BATCH => {
+                    let Some(message) = message else { return };
+                    let messages = self.queued(message, BATCH - batch.messages, commit.is_some());
+                    self.decide(messages, &mut batch).await;
+                }
+                () = sleep_until(self.ports.clock.as_ref(), due), if due.is_some() && may_decide && batch.due < DUE_PER_BATCH => {
+                    self.decide(vec![Message::Tick], &mut batch).await;
+                }
+            }
         }
-        self.metrics.set_mailbox_depth(self.mailbox.len());
-        Some(batch)
     }
 
-    /// Decides, commits and performs one batch; true when the actor is to end.
-    async fn process(&mut self, batch: Vec<Message>) -> bool {
+    /// The first message and those that have queued up behind it. The phases of a shutdown wait until what was decided before them is
+    /// committed: they look at what is really under way.
+    fn queued(&mut self, first: Message, most: usize, is_committing: bool) -> Vec<Message> {
+        let mut messages = Vec::new();
+        let mut next = Some(first);
+        while let Some(message) = next {
+            if is_committing && matches!(message, Message::Drain { .. } | Message::Stop) {
+                self.held = Some(message);
+                break;
+            }
+            messages.push(message);
+            next = if messages.len() < most { self.mailbox.try_recv().ok() } else { None };
+        }
+        messages
+    }
+
+    /// Decides messages, and what is due, as part of a batch.
+    async fn decide(&mut self, messages: Vec<Message>, batch: &mut Batch) {
         let now = self.ports.clock.now();
-        self.handle.status.turned(now);
+        batch.messages += messages.len();
         if self.must_reload && !self.reload(now).await {
-            return self.refuse(batch);
+            batch.stop |= self.refuse(messages);
+            return;
         }
         if now + CLOCK_STEP < self.last_now {
             tracing::warn!(%now, "the clock went back; next run times are set anew");
@@ -184,89 +254,118 @@ impl Orchestrator {
         self.last_now = now;
 
         let mut step = Step::new(&mut self.state, &self.rules, self.ports.ids.as_ref(), now);
-        let mut replies: Vec<PendingReply> = Vec::new();
         let mut reports: Vec<Report> = std::mem::take(&mut self.backlog);
-        let (mut stop, mut prune_again) = (false, false);
-        if self.must_rearm {
+        if std::mem::take(&mut self.must_rearm) {
             step.rearm();
+            batch.rearmed = true;
         }
-        for message in batch {
+        for message in messages {
             match message {
-                Message::Command(command) => replies.push(decide_command(&mut step, command)),
+                Message::Command(command) => batch.replies.push(decide_command(&mut step, command)),
                 Message::Report(report) => reports.push(report),
                 Message::Tick => {}
-                Message::Prune => prune_again |= may_work && step.prune(PRUNED_PER_BATCH),
+                Message::Prune => batch.prune_again |= may_work && step.prune(PRUNED_PER_BATCH),
                 Message::Drain { drained } => {
                     step.state.drain();
                     self.handle.ready.store(false, Ordering::Release);
                     self.drained = Some(drained);
                 }
-                Message::Stop => stop = true,
+                Message::Stop => batch.stop = true,
             }
         }
-        if may_work || stop {
+        if may_work || batch.stop {
             reports.iter().for_each(|report| decide_report(&mut step, report));
+            batch.reports.append(&mut reports);
         }
-        if stop {
+        if batch.stop {
             let attempts = &self.attempts;
             step.stop_running(|job| attempts.was_sent(job));
         } else if may_work {
-            step.tick(DUE_PER_BATCH);
+            batch.due += step.tick(DUE_PER_BATCH - batch.due);
         }
-        let decided = step.decided();
-        let committed = self.commit(decided, replies).await;
-        if !(may_work || stop) || !committed {
-            self.backlog = reports;
-        } else {
-            reports.iter().for_each(acknowledge);
+        batch.decided.extend(step.decided());
+        self.backlog = reports;
+    }
+
+    /// Sends a batch to the store. One that changes nothing is done at once, and then there is no commit.
+    async fn begin(&mut self, batch: Batch) -> Option<Commit> {
+        // After a failure an empty commit asks whether the store can be written again.
+        let recovering = self.retry_store_at.is_some_and(|at| self.last_now >= at);
+        if batch.decided.changes.is_empty() && !recovering {
+            let events = batch.encoded_events();
+            self.finish(batch, events).await;
+            return None;
         }
-        self.must_rearm &= !committed;
-        if prune_again {
+        let position = self.outbox.position();
+        let store = Arc::clone(&self.ports.store);
+        // In a task of its own: writing everything down is work that another core can do.
+        Some(AbortOnDropHandle::new(tokio::spawn(async move {
+            let stopwatch = Stopwatch::start();
+            let events = batch.encoded_events();
+            let result = store.commit(&batch.decided.changes, position.commit(&events)).await;
+            Committed { batch, events, position, result, seconds: stopwatch.seconds() }
+        })))
+    }
+
+    /// A commit has ended. If it failed it is taken back, and with it what was decided after it; then `None`.
+    fn settle(&mut self, ended: Committed, next: &mut Batch) -> Option<(Batch, Vec<EncodedEvent>)> {
+        let Committed { batch, events, position, result, seconds } = ended;
+        self.metrics.store_commit(seconds);
+        self.handle.status.turned(self.ports.clock.now());
+        if let Err(error) = result {
+            let changes = batch.decided.changes.len();
+            tracing::error!(%error, changes, "the store cannot be written; nothing has changed");
+            self.must_reload = matches!(error, StoreError::PerhapsApplied(_));
+            self.retry_store_at = Some(self.last_now + STORE_RETRY);
+            self.handle.status.set_store_fault(Some(error.to_string()));
+            self.take_back(std::mem::take(next));
+            self.take_back(batch);
+            return None;
+        }
+        self.outbox.committed(position, events.len());
+        if self.retry_store_at.take().is_some() {
+            tracing::info!("the store can be written again");
+        }
+        self.handle.status.set_store_fault(None);
+        Some((batch, events))
+    }
+
+    fn take_back(&mut self, batch: Batch) {
+        self.state.undo(&batch.decided.changes);
+        batch.replies.into_iter().for_each(|reply| reply(false));
+        // Before those that were told later.
+        self.backlog.splice(..0, batch.reports);
+        self.must_rearm |= batch.rearmed;
+        self.prune_again(batch.prune_again);
+    }
+
+    /// Makes visible what was committed, performs it and replies.
+    async fn finish(&mut self, batch: Batch, events: Vec<EncodedEvent>) {
+        let Decided { changes, effects, lateness, .. } = batch.decided;
+        self.handle.view.publish(&changes);
+        observe::changes(&self.metrics, &changes);
+        lateness.iter().for_each(|late| self.metrics.fire_lateness(late.as_seconds_f64()));
+        self.perform(effects, &changes);
+        self.outbox.record(events, self.last_now).await;
+        batch.replies.into_iter().for_each(|reply| reply(true));
+        batch.reports.iter().for_each(acknowledge);
+        self.prune_again(batch.prune_again);
+    }
+
+    fn prune_again(&self, wanted: bool) {
+        if wanted {
             // Behind whoever waits: a full mailbox means that the next minute's pruning goes on.
             let _ = self.handle.mailbox.try_send(Message::Prune);
         }
+    }
+
+    fn answer_drained(&mut self) {
         if self.state.running_jobs() == 0
             && let Some(drained) = self.drained.take()
         {
             // Nobody waits for it any more when the deadline has passed.
             let _ = drained.send(());
         }
-        stop
-    }
-
-    /// Commits what was decided, makes it visible, performs it and replies; or takes it all back. True when it was committed.
-    async fn commit(&mut self, decided: Decided, replies: Vec<PendingReply>) -> bool {
-        let Decided { changes, effects, audit, lateness } = decided;
-        // After a failure an empty commit asks whether the store can be written again.
-        let recovering = self.retry_store_at.is_some_and(|at| self.last_now >= at);
-        if !changes.is_empty() || recovering {
-            let stopwatch = Stopwatch::start();
-            let outbox = self.outbox.commit(&audit);
-            let committed = self.ports.store.commit(&changes, outbox).await;
-            self.metrics.store_commit(stopwatch.seconds());
-            if let Err(error) = committed {
-                tracing::error!(%error, changes = changes.len(), "the store cannot be written; nothing has changed");
-                self.state.undo(&changes);
-                self.must_reload = matches!(error, StoreError::PerhapsApplied(_));
-                self.retry_store_at = Some(self.last_now + STORE_RETRY);
-                self.handle.status.set_store_fault(Some(error.to_string()));
-                replies.into_iter().for_each(|reply| reply(false));
-                return false;
-            }
-            let (stored, written_up_to) = (outbox.events.len() as u64, outbox.written_up_to);
-            self.outbox.committed(stored, written_up_to);
-            if self.retry_store_at.take().is_some() {
-                tracing::info!("the store can be written again");
-            }
-            self.handle.status.set_store_fault(None);
-            self.handle.view.publish(&changes);
-            observe::changes(&self.metrics, &changes);
-            lateness.iter().for_each(|late| self.metrics.fire_lateness(late.as_seconds_f64()));
-        }
-        self.perform(effects, &changes);
-        self.outbox.record(audit, self.last_now).await;
-        replies.into_iter().for_each(|reply| reply(true));
-        true
     }
 
     fn perform(&mut self, effects: Vec<Effect>, changes: &[Change]) {
@@ -349,76 +448,19 @@ impl Orchestrator {
     }
 }
 
+/// Waits for a commit; there is one.
+async fn committed(commit: &mut Option<Commit>) -> Committed {
+    let Some(commit) = commit else { return std::future::pending().await };
+    commit.await.unwrap_or_else(|error| match error.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        // Only the end of the runtime stops it.
+        Err(_) => unreachable!("nobody stops a commit"),
+    })
+}
+
 async fn sleep_until(clock: &dyn Clock, at: Option<Timestamp>) {
     match at {
         Some(at) => clock.sleep_until(at).await,
         None => std::future::pending().await,
     }
-}
-
-fn decide_report(step: &mut Step<'_>, report: &Report) {
-    match report {
-        Report::Target { name, answer } => step.target_answered(name, answer),
-        Report::Attempt { id, news } => match news {
-            AttemptNews::Reported(report) => {
-                let jitter = step.ids.unit_random();
-                step.attempt_reported(*id, report.clone(), jitter);
-            }
-            AttemptNews::Stopped { sent } => step.attempt_stopped(*id, *sent),
-            AttemptNews::Checkpoint { checkpoint, .. } => step.checkpoint_reported(*id, checkpoint.clone()),
-            AttemptNews::Progress(percent) => step.progress_reported(*id, *percent),
-        },
-    }
-}
-
-/// Tells who waits for it that a report is durable.
-fn acknowledge(report: &Report) {
-    if let Report::Attempt { news: AttemptNews::Checkpoint { kept, .. }, .. } = report {
-        kept.notify_one();
-    }
-}
-
-fn decide_command(step: &mut Step<'_>, command: Command) -> PendingReply {
-    if step.state.is_draining() && !matches!(command, Command::CancelJob { .. }) {
-        return Box::new(move |_| command.refuse(CommandError::Stopped));
-    }
-    match command {
-        Command::CreateSchedule { caller, input, idempotency, reply } => {
-            let operation = Operation { name: "create_schedule", object: "" };
-            let create = |step: &mut Step<'_>| step.create_schedule(&caller, *input?);
-            answer(reply, step.alone(|step| step.once(&caller, operation, idempotency, create)))
-        }
-        Command::ReplaceSchedule { caller, id, input, precondition, reply } => {
-            answer(reply, step.alone(|step| step.replace_schedule(&caller, &id, *input, &precondition)))
-        }
-        Command::PatchSchedule { caller, id, patch, prepared, precondition, reply } => {
-            answer(reply, step.alone(|step| step.patch_schedule(&caller, &id, &patch, prepared, &precondition)))
-        }
-        Command::DeleteSchedule { caller, id, precondition, reply } => {
-            answer(reply, step.alone(|step| step.delete_schedule(&caller, &id, &precondition)))
-        }
-        Command::SetEnabled { caller, id, enabled, precondition, reply } => {
-            answer(reply, step.alone(|step| step.set_enabled(&caller, &id, enabled, &precondition)))
-        }
-        Command::RunSchedule { caller, id, force, only, idempotency, reply } => {
-            let operation = Operation { name: "run_schedule", object: &format!("schedule/{id}") };
-            let run = |step: &mut Step<'_>| step.run_schedule(&caller, &id, force, only.as_deref());
-            answer(reply, step.alone(|step| step.once(&caller, operation, idempotency, run)))
-        }
-        Command::RetryJob { caller, id, idempotency, reply } => {
-            let operation = Operation { name: "retry_job", object: &format!("job/{id}") };
-            let retry = |step: &mut Step<'_>| step.retry_job(&caller, id);
-            answer(reply, step.alone(|step| step.once(&caller, operation, idempotency, retry)))
-        }
-        Command::CancelJob { caller, id, reply } => answer(reply, step.alone(|step| step.cancel_job(&caller, id))),
-    }
-}
-
-/// The reply to send once it is known whether the batch was committed. A refusal stands either way.
-fn answer<T: Send + 'static>(reply: Reply<T>, result: Result<T, CommandError>) -> PendingReply {
-    Box::new(move |committed| {
-        let result = if committed { result } else { result.and(Err(CommandError::StoreUnavailable)) };
-        // A caller that has gone away is ignored: what it asked for was done and is on record.
-        let _ = reply.send(result);
-    })
 }

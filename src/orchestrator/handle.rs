@@ -233,9 +233,9 @@ impl OrchestratorHandle {
         self.view.counts(self.clock.now()).running_jobs
     }
 
-    /// Messages that wait in the mailbox.
+    /// Messages that wait: in the mailbox, or decided and behind a commit.
     pub fn mailbox_depth(&self) -> usize {
-        self.mailbox.max_capacity() - self.mailbox.capacity()
+        self.mailbox.max_capacity() - self.mailbox.capacity() + self.status.decided()
     }
 
     /// A handle without an actor, for tests of what stands in front of it: the view shows `committed`, the mailbox has

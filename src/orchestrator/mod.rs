@@ -9,6 +9,7 @@
 
 pub mod actor;
 mod attempts;
+mod batch;
 pub mod bundles;
 mod core;
 pub mod error;

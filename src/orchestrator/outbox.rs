@@ -12,7 +12,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use tokio::task::JoinHandle;
 
-use crate::domain::audit::AuditEvent;
+use crate::domain::audit::EncodedEvent;
 use crate::domain::ports::{AuditSink, OutboxCommit, OutboxEntry};
 use crate::domain::time::Timestamp;
 
@@ -31,6 +31,22 @@ pub(super) struct Outbox {
     cleared: u64,
     flush: Option<JoinHandle<()>>,
     flushed_at: Option<Timestamp>,
+}
+
+/// The place of a commit in the outbox.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OutboxPosition {
+    first_position: u64,
+    written_up_to: Option<u64>,
+    keeps: bool,
+}
+
+impl OutboxPosition {
+    /// What the store has to do with these events.
+    pub fn commit<'a>(&self, events: &'a [EncodedEvent]) -> OutboxCommit<'a> {
+        let events = if self.keeps { events } else { &[] };
+        OutboxCommit { first_position: self.first_position, events, written_up_to: self.written_up_to }
+    }
 }
 
 impl Outbox {
@@ -52,28 +68,29 @@ impl Outbox {
         let new: Vec<OutboxEntry> = stored.into_iter().filter(|entry| entry.position > self.recorded).collect();
         if let Some(last) = new.last() {
             self.recorded = last.position;
-            self.audit.record(new.into_iter().filter_map(|entry| entry.event).collect()).await;
+            let events = new.iter().filter_map(|entry| entry.event.as_ref().map(EncodedEvent::from));
+            self.audit.record(events.collect()).await;
         }
     }
 
-    /// What the next commit has to store and may remove.
-    pub fn commit<'a>(&self, events: &'a [AuditEvent]) -> OutboxCommit<'a> {
+    /// Where the next commit's events go, and what it may remove.
+    pub fn position(&self) -> OutboxPosition {
         let written = self.written.load(Ordering::Acquire);
-        OutboxCommit {
+        OutboxPosition {
             first_position: self.recorded + 1,
-            events: if self.audit.keeps() { events } else { &[] },
             written_up_to: (written > self.cleared).then_some(written),
+            keeps: self.audit.keeps(),
         }
     }
 
-    /// A commit stored as many events, and removed those up to a position.
-    pub fn committed(&mut self, stored: u64, written_up_to: Option<u64>) {
-        self.recorded += stored;
-        self.cleared = written_up_to.unwrap_or(self.cleared);
+    /// A commit at this position, of so many events, was applied.
+    pub fn committed(&mut self, position: OutboxPosition, events: usize) {
+        self.recorded += if position.keeps { events as u64 } else { 0 };
+        self.cleared = position.written_up_to.unwrap_or(self.cleared);
     }
 
     /// Gives events to the trail, and asks it in the background to bring them to disk if that was not asked for lately.
-    pub async fn record(&mut self, events: Vec<AuditEvent>, now: Timestamp) {
+    pub async fn record(&mut self, events: Vec<EncodedEvent>, now: Timestamp) {
         if !events.is_empty() {
             self.audit.record(events).await;
         }
@@ -114,7 +131,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::domain::audit::AuditOutcome;
+    use crate::domain::audit::{AuditEvent, AuditOutcome};
 
     /// A trail whose disk works or does not.
     #[derive(Default)]
@@ -125,7 +142,7 @@ mod tests {
 
     #[async_trait]
     impl AuditSink for Trail {
-        async fn record(&self, events: Vec<AuditEvent>) {
+        async fn record(&self, events: Vec<EncodedEvent>) {
             self.recorded.lock().extend(events.iter().map(|event| event.event_id.as_u128()));
         }
 
@@ -171,18 +188,19 @@ mod tests {
     async fn what_is_on_disk_is_removed_by_a_later_commit_and_once() {
         let mut outbox = Outbox::new(Arc::new(Trail::default()));
         outbox.restore(vec![entry(6), entry(7)]).await;
-        let events = [event(8), event(9)];
-        let commit = outbox.commit(&events);
+        let events = [event(8), event(9)].map(|event| EncodedEvent::from(&event));
+        let position = outbox.position();
+        let commit = position.commit(&events);
         assert_eq!((commit.first_position, commit.events.len(), commit.written_up_to), (8, 2, None));
-        outbox.committed(2, None);
+        outbox.committed(position, 2);
         outbox.record(events.to_vec(), now()).await;
         flushed(&mut outbox).await;
-        let commit = outbox.commit(&[]);
-        assert_eq!((commit.first_position, commit.written_up_to), (10, Some(9)));
-        outbox.committed(0, commit.written_up_to);
-        assert_eq!(outbox.commit(&[]).written_up_to, None);
+        let position = outbox.position();
+        assert_eq!((position.first_position, position.written_up_to), (10, Some(9)));
+        outbox.committed(position, 0);
+        assert_eq!(outbox.position().written_up_to, None);
         // Within the same second, and with nothing new, the disk is left alone.
-        outbox.committed(1, None);
+        outbox.committed(outbox.position(), 1);
         outbox.record(Vec::new(), now()).await;
         assert!(outbox.flush.is_none());
         outbox.record(Vec::new(), now() + FLUSH_EVERY).await;
@@ -195,20 +213,20 @@ mod tests {
     async fn after_an_unknown_outcome_only_what_was_stored_and_not_recorded_is_recorded() {
         let trail = Arc::new(Trail::default());
         let mut outbox = Outbox::new(Arc::clone(&trail) as Arc<dyn AuditSink>);
-        outbox.committed(2, None);
+        outbox.committed(outbox.position(), 2);
         outbox.restore_later(vec![entry(1), entry(2)]).await;
         assert!(trail.recorded.lock().is_empty());
         outbox.restore_later(vec![entry(2), entry(3), entry(4)]).await;
         assert_eq!(*trail.recorded.lock(), [3, 4]);
-        assert_eq!(outbox.commit(&[]).first_position, 5);
+        assert_eq!(outbox.position().first_position, 5);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_broken_disk_neither_holds_up_the_end_nor_removes_anything() {
         let mut outbox = Outbox::new(Arc::new(Trail { broken: true, ..Trail::default() }));
-        outbox.committed(1, None);
-        outbox.record(vec![event(1)], now()).await;
+        outbox.committed(outbox.position(), 1);
+        outbox.record(vec![EncodedEvent::from(&event(1))], now()).await;
         assert!(!outbox.finish().await);
-        assert_eq!(outbox.commit(&[]).written_up_to, None);
+        assert_eq!(outbox.position().written_up_to, None);
     }
 }

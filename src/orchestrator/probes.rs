@@ -1,7 +1,7 @@
 //! What the orchestrator says of its own health: whether the loop turns, and whether the store can be written.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use parking_lot::RwLock;
@@ -25,6 +25,8 @@ pub(super) struct ActorStatus {
     /// Turns true once, when everything is in place.
     started: watch::Sender<bool>,
     last_turn_ms: AtomicI64,
+    /// Messages that were decided and wait for the commit before theirs.
+    decided: AtomicUsize,
     store_fault: RwLock<Option<String>>,
     damaged_rows: AtomicU64,
 }
@@ -48,8 +50,17 @@ impl ActorStatus {
         let _ = self.started.subscribe().wait_for(|started| *started).await;
     }
 
+    /// To be called when nothing is being committed: a commit that hangs is a loop that stands still.
     pub fn turned(&self, now: Timestamp) {
         self.last_turn_ms.store(now.timestamp_millis(), Ordering::Relaxed);
+    }
+
+    pub fn set_decided(&self, messages: usize) {
+        self.decided.store(messages, Ordering::Relaxed);
+    }
+
+    pub fn decided(&self) -> usize {
+        self.decided.load(Ordering::Relaxed)
     }
 
     pub fn set_store_fault(&self, fault: Option<String>) {

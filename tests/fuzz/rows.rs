@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
 use tempfile::TempDir;
-use themis_maintenance::domain::audit::AuditEvent;
+use themis_maintenance::domain::audit::EncodedEvent;
 use themis_maintenance::domain::ports::{Change, OutboxCommit, Store as _, StoredState};
 use themis_maintenance::storage::SqliteStore;
 use tokio::runtime::Runtime;
@@ -210,11 +210,14 @@ fn count(state: &StoredState) -> usize {
     state.schedules.len() + state.jobs.len() + state.idempotency.len() + state.audit_outbox.len()
 }
 
-fn changes(state: &StoredState) -> (Vec<Change>, Vec<AuditEvent>) {
+fn changes(state: &StoredState) -> (Vec<Change>, Vec<EncodedEvent>) {
     let schedules =
         state.schedules.iter().map(|schedule| Change::Schedule { before: None, after: Some(Arc::new(schedule.clone())) });
     let jobs = state.jobs.iter().map(|job| Change::Job { before: None, after: Some(Arc::new(job.clone())) });
     let answers =
         state.idempotency.iter().map(|record| Change::Idempotency { before: None, after: Some(Arc::new(record.clone())) });
-    (schedules.chain(jobs).chain(answers).collect(), state.audit_outbox.iter().filter_map(|entry| entry.event.clone()).collect())
+    (
+        schedules.chain(jobs).chain(answers).collect(),
+        state.audit_outbox.iter().filter_map(|entry| entry.event.as_ref().map(EncodedEvent::from)).collect(),
+    )
 }

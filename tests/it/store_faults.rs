@@ -247,6 +247,40 @@ async fn one_bad_command_of_a_batch_fails_alone() {
     app.stop().await;
 }
 
+/// What waits behind a commit is decided as if that one had been applied already.
+#[tokio::test]
+async fn what_was_decided_behind_a_commit_that_failed_is_taken_back_with_it() {
+    for (fault, left) in [(Fault::Before, &["s"][..]), (Fault::Neither, &["s"]), (Fault::After, &["first", "s"])] {
+        let (mut app, store) = with_store().await;
+        app.create(document("s")).await;
+        let commits = *store.commits.lock();
+        store.set(Fault::Slow);
+        let post = |id: &str| tokio::spawn(Answer::of(app.request(reqwest::Method::POST, "/schedules").json(&document(id))));
+        let first = post("first");
+        until("a commit under way", || async { (*store.commits.lock() > commits).then_some(()) }).await;
+        // The second of these two is told apart only by what the first commit does.
+        let (other, again) = (post("t"), post("first"));
+        let delete = tokio::spawn(Answer::of(app.request(reqwest::Method::DELETE, "/schedules/s")));
+        until("three commands that wait", || async { (app.running().handle().mailbox_depth() >= 3).then_some(()) }).await;
+        store.set(fault);
+        for answer in [first, other, delete] {
+            assert_unavailable(answer.await.unwrap());
+        }
+        assert_eq!(again.await.unwrap().status, 409, "a refusal stands");
+        store.set(Fault::None);
+        store_becomes(&app, "HEALTHY").await;
+        let ids = |list: Value| -> Vec<String> {
+            let items = list["schedules"].as_array().expect("a list").clone();
+            items.iter().map(|item| item["id"].as_str().expect("an id").to_owned()).collect()
+        };
+        assert_eq!(ids(app.get("/schedules").await.expect(200)), left, "{fault:?}");
+        app.create(document("t")).await;
+        let events = std::fs::read_to_string(app.file("audit.jsonl")).expect("a trail");
+        assert!(!events.contains("delete_schedule\",\"object\":\"schedule/s\",\"outcome\":\"SUCCEEDED"), "{events}");
+        app.stop().await;
+    }
+}
+
 #[tokio::test]
 async fn rows_that_were_set_aside_show_in_the_health_report() {
     let mut app = TestApp::start().await;

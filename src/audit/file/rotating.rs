@@ -5,10 +5,11 @@ use std::path::PathBuf;
 
 use chrono::TimeDelta;
 
-use super::super::chain::tests::{Time, event};
+use super::super::chain::tests::{Time, event, plain_event};
 use super::super::rotation::Place;
 use super::super::verify_trail::{FirstLines, verify_trail};
 use super::*;
+use crate::domain::audit::AuditEvent;
 
 /// A line of [`event`] has some 390 bytes: two of them fit, a third does not.
 const TWO_LINES: u64 = 900;
@@ -221,9 +222,9 @@ async fn a_trail_that_was_taken_away_begins_anew_and_is_missed() {
 async fn what_is_missing_after_a_crash_is_found_over_a_rotation() {
     let bench = Bench::new(at_two_lines());
     let audit = bench.open();
-    let numbered = |number: u128| AuditEvent { event_id: uuid::Uuid::from_u128(number), ..event("ann") };
+    let numbered = |number: u128| AuditEvent { event_id: uuid::Uuid::from_u128(number), ..plain_event("ann") };
     for number in [1, 2, 100, 101] {
-        audit.record(vec![numbered(number)]).await;
+        audit.record(vec![EncodedEvent::from(&numbered(number))]).await;
         audit.flush().await;
     }
     audit.close().await;

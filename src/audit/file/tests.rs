@@ -21,7 +21,7 @@ fn open(path: &Path) -> Result<FileAudit, AuditError> {
     FileAudit::open(path, Rotation::NEVER, Arc::new(Time::new()))
 }
 
-fn events(actors: &[&str]) -> Vec<AuditEvent> {
+fn events(actors: &[&str]) -> Vec<EncodedEvent> {
     actors.iter().map(|actor| event(actor)).collect()
 }
 

@@ -27,22 +27,21 @@ enum Lateness {
 }
 
 impl Step<'_> {
-    /// Deals with up to `limit` things that are due; true when more are left, so that a storm of fires does not hold up everybody
-    /// else.
-    pub fn tick(&mut self, limit: usize) -> bool {
-        for _ in 0..limit {
-            let Some(due) = self.first_due() else {
-                self.admit();
-                return false;
-            };
+    /// Deals with up to `limit` things that are due, so that a storm of fires does not hold up everybody else; says with how many.
+    pub fn tick(&mut self, limit: usize) -> usize {
+        let mut dealt_with = 0;
+        while dealt_with < limit
+            && let Some(due) = self.first_due()
+        {
             match due {
                 Due::Fire(id) => self.fire(&id, Lateness::Running),
                 Due::Job(id) => self.job_due(id),
                 Due::Target(name) => self.target_due(&name),
             }
+            dealt_with += 1;
         }
         self.admit();
-        self.first_due().is_some()
+        dealt_with
     }
 
     /// After a restart: jobs whose window closed while they waited.

@@ -90,6 +90,16 @@ pub(super) struct Decided {
     pub lateness: Vec<TimeDelta>,
 }
 
+impl Decided {
+    /// What was decided after it.
+    pub fn extend(&mut self, later: Self) {
+        self.changes.extend(later.changes);
+        self.effects.extend(later.effects);
+        self.audit.extend(later.audit);
+        self.lateness.extend(later.lateness);
+    }
+}
+
 impl<'a> Step<'a> {
     pub fn new(state: &'a mut State, rules: &'a Rules, ids: &'a dyn IdSource, now: Timestamp) -> Self {
         Self { state, rules, ids, now, changes: Vec::new(), effects: Vec::new(), audit: Vec::new(), lateness: Vec::new() }

@@ -1,12 +1,13 @@
 //! Keeps everything in one SQLite file: WAL, `synchronous=FULL`, one writer.
 //!
-//! A commit is one transaction with a fixed number of statements, whatever the number of changes: the rows go in as one JSON array,
-//! so a batch of hundreds costs little more than one row. Of several changes to one entity only the last is written.
+//! A commit is one transaction with few statements, whatever the number of changes: each writes many rows, so that a batch of hundreds
+//! costs little more than one row. Of several changes to one entity only the last is written.
 
 mod reading;
 pub(super) mod rows;
 #[cfg(test)]
 mod tests;
+mod writing;
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use async_trait::async_trait;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Sqlite, Transaction};
 
-use self::rows::{Rows, outbox_rows, signed};
+use self::rows::{Rows, signed};
 use crate::domain::idempotency::IdempotencyRecord;
 use crate::domain::job::Job;
 use crate::domain::ports::{Change, OutboxCommit, Store, StoreError, StoredState};
@@ -110,42 +111,18 @@ impl SqliteStore {
                 .execute(&mut **transaction)
                 .await?;
         }
-        let events = outbox_rows(outbox).map_err(|error| sqlx::Error::Encode(error.into()))?;
         let rows = Rows::of(changes).map_err(|error| sqlx::Error::Encode(error.into()))?;
         for (statement, chunks) in [
             ("DELETE FROM schedules WHERE id IN (SELECT value FROM json_each(?1))", &rows.deleted_schedules),
             ("DELETE FROM jobs WHERE id IN (SELECT value FROM json_each(?1))", &rows.deleted_jobs),
-            (
-                "INSERT INTO schedules (id, version, body)
-                 SELECT value ->> 'id', value ->> 'version', value ->> 'body' FROM json_each(?1) WHERE true
-                 ON CONFLICT (id) DO UPDATE SET version = excluded.version, body = excluded.body",
-                &rows.schedules,
-            ),
-            (
-                "INSERT INTO jobs (id, schedule_id, scheduled_for, target, state, body)
-                 SELECT value ->> 'id', value ->> 'schedule_id', value ->> 'scheduled_for', value ->> 'target', value ->> 'state',
-                        value ->> 'body'
-                 FROM json_each(?1) WHERE true
-                 ON CONFLICT (id) DO UPDATE SET state = excluded.state, body = excluded.body",
-                &rows.jobs,
-            ),
             ("DELETE FROM idempotency_keys WHERE id IN (SELECT value FROM json_each(?1))", &rows.deleted_answers),
-            (
-                "INSERT INTO idempotency_keys (id, body) SELECT value ->> 'id', value ->> 'body' FROM json_each(?1) WHERE true
-                 ON CONFLICT (id) DO UPDATE SET body = excluded.body",
-                &rows.answers,
-            ),
             ("INSERT OR IGNORE INTO installed_bundles (name) SELECT value FROM json_each(?1)", &rows.bundles),
-            (
-                "INSERT INTO audit_outbox (position, event_id, event)
-                 SELECT value ->> 'position', value ->> 'event_id', value ->> 'event' FROM json_each(?1)",
-                &events,
-            ),
         ] {
-            for rows in chunks {
-                sqlx::query(statement).bind(rows).execute(&mut **transaction).await?;
+            for ids in chunks {
+                sqlx::query(statement).bind(ids).execute(&mut **transaction).await?;
             }
         }
+        writing::put(transaction, &rows, outbox).await?;
         if changes.iter().all(|change| matches!(change, Change::Target { .. })) {
             // Nothing of it is stored, and still it has to be known whether the file can be written.
             sqlx::query("UPDATE write_check SET counts = counts + 1").execute(&mut **transaction).await?;

@@ -1,4 +1,4 @@
-//! Changes as rows: JSON arrays that one statement each writes.
+//! Changes as rows, and rows as what they were.
 
 use std::collections::BTreeMap;
 
@@ -10,45 +10,23 @@ use crate::domain::audit::AuditEvent;
 use crate::domain::fields::printable;
 use crate::domain::idempotency::{IdempotencyId, IdempotencyRecord};
 use crate::domain::job::Job;
-use crate::domain::ports::{Change, OutboxCommit, OutboxEntry};
+use crate::domain::ports::{Change, OutboxEntry};
 use crate::domain::schedule::Schedule;
 
-/// What a commit writes, as JSON arrays of a bounded length; none where there is nothing.
-pub(super) struct Rows {
-    pub schedules: Vec<String>,
+/// What a commit writes: of several changes to one entity the last, by the order of their ids.
+pub(super) struct Rows<'a> {
+    pub schedules: Vec<&'a Schedule>,
+    pub jobs: Vec<&'a Job>,
+    pub answers: Vec<&'a IdempotencyRecord>,
+    /// Ids to delete and names to note, as JSON arrays of a bounded length; none where there is nothing.
     pub deleted_schedules: Vec<String>,
-    pub jobs: Vec<String>,
     pub deleted_jobs: Vec<String>,
-    pub answers: Vec<String>,
     pub deleted_answers: Vec<String>,
     pub bundles: Vec<String>,
 }
 
-#[derive(Serialize)]
-struct ScheduleRow<'a> {
-    id: &'a str,
-    version: u64,
-    body: String,
-}
-
-#[derive(Serialize)]
-struct AnswerRow {
-    id: String,
-    body: String,
-}
-
-#[derive(Serialize)]
-struct JobRow<'a> {
-    id: String,
-    schedule_id: &'a str,
-    scheduled_for: i64,
-    target: &'a str,
-    state: &'a str,
-    body: String,
-}
-
-impl Rows {
-    pub fn of(changes: &[Change]) -> Result<Self, serde_json::Error> {
+impl<'a> Rows<'a> {
+    pub fn of(changes: &'a [Change]) -> Result<Self, serde_json::Error> {
         let (mut schedules, mut jobs, mut answers) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let mut bundles = Vec::new();
         for change in changes {
@@ -73,40 +51,20 @@ impl Rows {
                 Change::Target { .. } => {}
             }
         }
-        let schedule_rows: Vec<ScheduleRow<'_>> =
-            schedules.values().flatten().map(|schedule| schedule_row(schedule)).collect::<Result<_, _>>()?;
-        let job_rows: Vec<JobRow<'_>> = jobs.values().flatten().map(|job| job_row(job)).collect::<Result<_, _>>()?;
-        let answer_rows: Vec<AnswerRow> =
-            answers.values().flatten().map(|record| answer_row(record)).collect::<Result<_, _>>()?;
         let deleted_schedules: Vec<&str> = schedules.iter().filter(|(_, after)| after.is_none()).map(|(id, _)| *id).collect();
         let deleted_jobs: Vec<String> = jobs.iter().filter(|(_, after)| after.is_none()).map(|(id, _)| id.to_string()).collect();
         let deleted_answers: Vec<String> =
             answers.iter().filter(|(_, after)| after.is_none()).map(|(id, _)| answer_id(id)).collect::<Result<_, _>>()?;
         Ok(Self {
-            schedules: array(&schedule_rows)?,
+            schedules: schedules.into_values().flatten().collect(),
+            jobs: jobs.into_values().flatten().collect(),
+            answers: answers.into_values().flatten().collect(),
             deleted_schedules: array(&deleted_schedules)?,
-            jobs: array(&job_rows)?,
             deleted_jobs: array(&deleted_jobs)?,
-            answers: array(&answer_rows)?,
             deleted_answers: array(&deleted_answers)?,
             bundles: array(&bundles)?,
         })
     }
-}
-
-fn schedule_row(schedule: &Schedule) -> Result<ScheduleRow<'_>, serde_json::Error> {
-    Ok(ScheduleRow { id: schedule.id.as_str(), version: schedule.version, body: serde_json::to_string(schedule)? })
-}
-
-fn job_row(job: &Job) -> Result<JobRow<'_>, serde_json::Error> {
-    Ok(JobRow {
-        id: job.id.to_string(),
-        schedule_id: job.schedule_id.as_str(),
-        scheduled_for: job.scheduled_for.timestamp_millis(),
-        target: &job.target,
-        state: job.state.as_str(),
-        body: serde_json::to_string(job)?,
-    })
 }
 
 /// What is stored whole in a row of its own.
@@ -164,21 +122,6 @@ pub(in crate::storage) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, St
     serde_json::from_str(text).map_err(|error| error.to_string())
 }
 
-#[derive(Serialize)]
-struct OutboxRow {
-    position: u64,
-    event_id: Uuid,
-    event: String,
-}
-
-pub(super) fn outbox_rows(outbox: OutboxCommit<'_>) -> Result<Vec<String>, serde_json::Error> {
-    let row = |(position, event): (u64, &AuditEvent)| {
-        Ok(OutboxRow { position, event_id: event.event_id, event: serde_json::to_string(event)? })
-    };
-    let rows: Vec<OutboxRow> = (outbox.first_position..).zip(outbox.events).map(row).collect::<Result<_, serde_json::Error>>()?;
-    array(&rows)
-}
-
 pub(super) fn outbox_entry(position: i64, event_id: &[u8], body: Option<&[u8]>) -> Result<OutboxEntry, String> {
     let words = |error: &dyn std::error::Error| error.to_string();
     let entry = OutboxEntry {
@@ -198,20 +141,16 @@ pub(super) fn signed(position: u64) -> i64 {
     i64::try_from(position).unwrap_or(i64::MAX)
 }
 
-fn answer_row(record: &IdempotencyRecord) -> Result<AnswerRow, serde_json::Error> {
-    Ok(AnswerRow { id: answer_id(&record.id)?, body: serde_json::to_string(record)? })
-}
-
 /// Three texts as one that no three others make.
-fn answer_id(id: &IdempotencyId) -> Result<String, serde_json::Error> {
+pub(super) fn answer_id(id: &IdempotencyId) -> Result<String, serde_json::Error> {
     let IdempotencyId { caller, operation, key } = id;
     serde_json::to_string(&[caller, operation, key])
 }
 
-/// Rows of one statement. A batch has some hundreds of changes; what is decided at a start can be a hundred thousand, and a value in
+/// Ids of one statement. A batch has some hundreds of changes; what is decided at a start can be a hundred thousand, and a value in
 /// SQLite has a limit.
-const ROWS_PER_STATEMENT: usize = 1000;
+const IDS_PER_STATEMENT: usize = 1000;
 
-fn array<T: Serialize>(rows: &[T]) -> Result<Vec<String>, serde_json::Error> {
-    rows.chunks(ROWS_PER_STATEMENT).map(serde_json::to_string).collect()
+fn array<T: Serialize>(ids: &[T]) -> Result<Vec<String>, serde_json::Error> {
+    ids.chunks(IDS_PER_STATEMENT).map(serde_json::to_string).collect()
 }

@@ -213,7 +213,7 @@ pub(super) const STORE_COMMIT: Metric = Metric {
 };
 pub(super) const MAILBOX_DEPTH: Metric = Metric {
     name: "maintenance_mailbox_depth",
-    help: "Messages that wait in the orchestrator's mailbox.",
+    help: "Messages that wait in the orchestrator's mailbox, or for the commit before theirs.",
     unit: Unit::Count,
     labels: &[],
     kind: Kind::Gauge,

@@ -152,7 +152,7 @@ impl World {
     }
 
     pub fn tick(&mut self) {
-        self.decide(|step| while step.tick(3) {});
+        self.decide(|step| while step.tick(3) > 0 {});
     }
 
     /// The oldest attempt under way ends so.

@@ -1,0 +1,107 @@
+//! What is decided together and committed together, and how messages become part of it.
+
+use super::core::{Decided, Operation, Step};
+use super::error::CommandError;
+use super::message::{AttemptNews, Command, Reply, Report};
+use crate::domain::audit::EncodedEvent;
+
+/// What a batch owes its callers: each reply is sent after the commit, and says 503 if there was none.
+pub(super) type PendingReply = Box<dyn FnOnce(bool) + Send>;
+
+/// A batch in the making, or on its way to the store.
+#[derive(Default)]
+pub(super) struct Batch {
+    pub decided: Decided,
+    pub replies: Vec<PendingReply>,
+    /// What was told and decided; told again if it cannot be committed.
+    pub reports: Vec<Report>,
+    /// Messages in it.
+    pub messages: usize,
+    /// Due things dealt with in it.
+    pub due: usize,
+    /// The next run times were set anew in it.
+    pub rearmed: bool,
+    /// There is more to prune.
+    pub prune_again: bool,
+    /// The actor is to end after it.
+    pub stop: bool,
+}
+
+impl Batch {
+    /// True when there is nothing to do for it.
+    pub fn is_empty(&self) -> bool {
+        self.messages == 0 && self.due == 0 && self.decided.changes.is_empty() && !self.stop
+    }
+
+    /// Its audit events as they are kept.
+    pub fn encoded_events(&self) -> Vec<EncodedEvent> {
+        self.decided.audit.iter().map(EncodedEvent::from).collect()
+    }
+}
+
+pub(super) fn decide_report(step: &mut Step<'_>, report: &Report) {
+    match report {
+        Report::Target { name, answer } => step.target_answered(name, answer),
+        Report::Attempt { id, news } => match news {
+            AttemptNews::Reported(report) => {
+                let jitter = step.ids.unit_random();
+                step.attempt_reported(*id, report.clone(), jitter);
+            }
+            AttemptNews::Stopped { sent } => step.attempt_stopped(*id, *sent),
+            AttemptNews::Checkpoint { checkpoint, .. } => step.checkpoint_reported(*id, checkpoint.clone()),
+            AttemptNews::Progress(percent) => step.progress_reported(*id, *percent),
+        },
+    }
+}
+
+/// Tells who waits for it that a report is durable.
+pub(super) fn acknowledge(report: &Report) {
+    if let Report::Attempt { news: AttemptNews::Checkpoint { kept, .. }, .. } = report {
+        kept.notify_one();
+    }
+}
+
+pub(super) fn decide_command(step: &mut Step<'_>, command: Command) -> PendingReply {
+    if step.state.is_draining() && !matches!(command, Command::CancelJob { .. }) {
+        return Box::new(move |_| command.refuse(CommandError::Stopped));
+    }
+    match command {
+        Command::CreateSchedule { caller, input, idempotency, reply } => {
+            let operation = Operation { name: "create_schedule", object: "" };
+            let create = |step: &mut Step<'_>| step.create_schedule(&caller, *input?);
+            answer(reply, step.alone(|step| step.once(&caller, operation, idempotency, create)))
+        }
+        Command::ReplaceSchedule { caller, id, input, precondition, reply } => {
+            answer(reply, step.alone(|step| step.replace_schedule(&caller, &id, *input, &precondition)))
+        }
+        Command::PatchSchedule { caller, id, patch, prepared, precondition, reply } => {
+            answer(reply, step.alone(|step| step.patch_schedule(&caller, &id, &patch, prepared, &precondition)))
+        }
+        Command::DeleteSchedule { caller, id, precondition, reply } => {
+            answer(reply, step.alone(|step| step.delete_schedule(&caller, &id, &precondition)))
+        }
+        Command::SetEnabled { caller, id, enabled, precondition, reply } => {
+            answer(reply, step.alone(|step| step.set_enabled(&caller, &id, enabled, &precondition)))
+        }
+        Command::RunSchedule { caller, id, force, only, idempotency, reply } => {
+            let operation = Operation { name: "run_schedule", object: &format!("schedule/{id}") };
+            let run = |step: &mut Step<'_>| step.run_schedule(&caller, &id, force, only.as_deref());
+            answer(reply, step.alone(|step| step.once(&caller, operation, idempotency, run)))
+        }
+        Command::RetryJob { caller, id, idempotency, reply } => {
+            let operation = Operation { name: "retry_job", object: &format!("job/{id}") };
+            let retry = |step: &mut Step<'_>| step.retry_job(&caller, id);
+            answer(reply, step.alone(|step| step.once(&caller, operation, idempotency, retry)))
+        }
+        Command::CancelJob { caller, id, reply } => answer(reply, step.alone(|step| step.cancel_job(&caller, id))),
+    }
+}
+
+/// The reply to send once it is known whether the batch was committed. A refusal stands either way.
+fn answer<T: Send + 'static>(reply: Reply<T>, result: Result<T, CommandError>) -> PendingReply {
+    Box::new(move |committed| {
+        let result = if committed { result } else { result.and(Err(CommandError::StoreUnavailable)) };
+        // A caller that has gone away is ignored: what it asked for was done and is on record.
+        let _ = reply.send(result);
+    })
+}
