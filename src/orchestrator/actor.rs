@@ -1,5 +1,7 @@
 //! The loop: drain, decide, commit, publish, act, reply; the next batch is decided while one is being committed.
 
+mod loading;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,16 +11,17 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::attempts::Attempts;
 use super::batch::{Batch, acknowledge, decide_command, decide_report};
+use super::commit::{Commit, Committed, committed};
 use super::core::{Decided, Effect, Rules, State, Step};
 use super::error::CommandError;
 use super::handle::{MAILBOX_CAPACITY, OrchestratorHandle};
 use super::message::{Message, Report};
 use super::observe;
-use super::outbox::{Outbox, OutboxPosition};
+use super::outbox::Outbox;
 use super::probes::SharedStatus;
 use super::view::ReadView;
 use crate::domain::audit::EncodedEvent;
-use crate::domain::ports::{AuditSink, Change, Clock, IdSource, OutboxEntry, Store, StoreError, TaskCall, TaskExecutor};
+use crate::domain::ports::{AuditSink, Change, Clock, IdSource, Store, StoreError, TaskExecutor};
 use crate::domain::schedule_input::ScheduleInput;
 use crate::domain::time::Timestamp;
 use crate::telemetry::{Metrics, Stopwatch};
@@ -73,21 +76,6 @@ pub struct Orchestrator {
     /// A phase of the shutdown that waits for a commit.
     held: Option<Message>,
     drained: Option<oneshot::Sender<()>>,
-}
-
-/// A batch on its way to the store.
-type Commit = AbortOnDropHandle<Committed>;
-
-/// A batch that was on its way to the store.
-struct Committed {
-    batch: Batch,
-    /// Its events.
-    events: Vec<EncodedEvent>,
-    /// Where in the outbox they are.
-    position: OutboxPosition,
-    result: Result<(), StoreError>,
-    /// How long it took.
-    seconds: f64,
 }
 
 impl Orchestrator {
@@ -386,48 +374,6 @@ impl Orchestrator {
         }
     }
 
-    /// Takes over what is stored; returns the audit outbox.
-    async fn load(&mut self) -> Result<Vec<OutboxEntry>, StoreError> {
-        let mut stored = self.ports.store.load().await?;
-        let audit_outbox = std::mem::take(&mut stored.audit_outbox);
-        self.handle.status.set_damaged_rows(stored.damaged_rows);
-        let state = State::restore(stored);
-        self.handle.view.reset(state.schedules(), state.jobs());
-        self.state = state;
-        Ok(audit_outbox)
-    }
-
-    /// After a commit that was perhaps applied: reads what is really stored. True when that worked.
-    async fn reload(&mut self, now: Timestamp) -> bool {
-        let (draining, targets) = (self.state.is_draining(), self.state.targets());
-        let audit_outbox = match self.load().await {
-            Ok(audit_outbox) => audit_outbox,
-            Err(error) => {
-                tracing::error!(%error, "the store cannot be read again after a commit with an unknown outcome");
-                self.retry_store_at = Some(now + STORE_RETRY);
-                self.handle.status.set_store_fault(Some(error.to_string()));
-                return false;
-            }
-        };
-        self.must_reload = false;
-        self.outbox.restore_later(audit_outbox).await;
-        // Not stored, so whatever the commit came to it is as it was.
-        targets
-            .into_iter()
-            .for_each(|(name, target)| self.state.apply(&Change::Target { name, before: None, after: Some(target) }));
-        if draining {
-            self.state.drain();
-        }
-        // What was committed but never performed: attempts that nobody started.
-        let calls: Vec<TaskCall> =
-            self.state.attempts_under_way(&self.rules.catalog).filter(|call| !self.attempts.knows(call)).collect();
-        calls.into_iter().for_each(|call| self.attempts.start(call));
-        // And attempts that nobody stopped. To stop one that has been stopped does nothing.
-        let stopping = self.state.jobs().filter(|job| job.is_active() && (job.cancel_requested_by.is_some() || job.aborting));
-        stopping.for_each(|job| self.attempts.stop(job.id));
-        true
-    }
-
     /// While it is not known what is stored, nothing is decided. Reports are kept.
     fn refuse(&mut self, batch: Vec<Message>) -> bool {
         let mut stop = false;
@@ -446,16 +392,6 @@ impl Orchestrator {
         }
         stop
     }
-}
-
-/// Waits for a commit; there is one.
-async fn committed(commit: &mut Option<Commit>) -> Committed {
-    let Some(commit) = commit else { return std::future::pending().await };
-    commit.await.unwrap_or_else(|error| match error.try_into_panic() {
-        Ok(panic) => std::panic::resume_unwind(panic),
-        // Only the end of the runtime stops it.
-        Err(_) => unreachable!("nobody stops a commit"),
-    })
 }
 
 async fn sleep_until(clock: &dyn Clock, at: Option<Timestamp>) {

@@ -11,6 +11,7 @@ pub mod actor;
 mod attempts;
 mod batch;
 pub mod bundles;
+mod commit;
 mod core;
 pub mod error;
 pub mod handle;
