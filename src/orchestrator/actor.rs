@@ -186,7 +186,7 @@ impl Orchestrator {
             let due = self.state.next_due().map(|at| self.retry_store_at.map_or(at, |retry| at.max(retry)));
             tokio::select! {
                 biased;
-                ended = committed(&mut commit), if commit.is_some() => {
+                ended = committed(&mut commit) => {
                     commit = None;
                     if let Some((settled, events)) = self.settle(ended, &mut batch) {
                         // The disk is the slowest of all: it gets the next batch before the rest of this one is done.

@@ -28,9 +28,9 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    /// True when there is nothing to do for it.
+    /// True before anything is decided in it: what is due comes with a message, too.
     pub fn is_empty(&self) -> bool {
-        self.messages == 0 && self.due == 0 && self.decided.changes.is_empty() && !self.stop
+        self.messages == 0
     }
 
     /// Its audit events as they are kept.

@@ -22,7 +22,7 @@ pub(super) struct Committed {
     pub seconds: f64,
 }
 
-/// Waits for a commit; there is one.
+/// Waits for a commit; for ever when there is none.
 pub(super) async fn committed(commit: &mut Option<Commit>) -> Committed {
     let Some(commit) = commit else { return std::future::pending().await };
     commit.await.unwrap_or_else(|error| match error.try_into_panic() {

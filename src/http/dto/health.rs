@@ -1,5 +1,7 @@
 //! The health report, and the answers to the probes of an orchestrator such as Kubernetes.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
@@ -32,7 +34,7 @@ pub(in crate::http) struct HealthReport {
     failed_jobs_24h: usize,
     /// The last signal of every module.
     #[schema(value_type = Vec<HealthModule<'static>>)]
-    modules: Box<RawValue>,
+    modules: Arc<RawValue>,
 }
 
 /// A module's last signal.
@@ -75,7 +77,7 @@ impl HealthReport {
             enabled_schedules: *enabled_schedules,
             succeeded_jobs_24h: *succeeded_jobs_24h,
             failed_jobs_24h: *failed_jobs_24h,
-            modules: modules.json.clone(),
+            modules: Arc::clone(&modules.json),
         }
     }
 }
@@ -83,7 +85,7 @@ impl HealthReport {
 /// Modules as they stand in a report, and the verdict over them.
 pub(in crate::http) struct ModulesDocument {
     verdict: HealthStatus,
-    json: Box<RawValue>,
+    json: Arc<RawValue>,
 }
 
 impl ModulesDocument {
@@ -92,7 +94,7 @@ impl ModulesDocument {
         let verdict = overall(modules.clone().map(|module| module.signal.status), 0);
         let modules: Vec<HealthModule<'_>> = modules.map(HealthModule::from).collect();
         let json = to_raw_value(&modules).expect("modules have text keys, and memory takes every byte");
-        Self { verdict, json }
+        Self { verdict, json: json.into() }
     }
 
     /// The array of modules.

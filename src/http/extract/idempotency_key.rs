@@ -52,7 +52,7 @@ fn wrong() -> Problem {
 fn digest(document: Option<&Value>) -> String {
     let mut canonical = document.cloned().unwrap_or_default();
     canonical.sort_all_objects();
-    Sha256::digest(canonical.to_string()).iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:x}", Sha256::digest(canonical.to_string()))
 }
 
 #[cfg(test)]
