@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use url::Url;
 
+use crate::ctl::CtlArgs;
 use crate::domain::principal::Scope;
 use crate::sandbox::SandboxVersion;
 
@@ -51,6 +52,8 @@ pub enum Command {
     },
     /// Ask a running service whether it is ready
     Healthcheck(HealthcheckArgs),
+    /// Work with a running service: schedules, runs, jobs, health
+    Ctl(CtlArgs),
 }
 
 /// Where the configuration is.

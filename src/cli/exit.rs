@@ -4,6 +4,7 @@ use std::io;
 
 use crate::app::AppError;
 use crate::config::ConfigMistakes;
+use crate::ctl::CtlFailure;
 
 /// Why a command did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +21,9 @@ pub enum Failure {
     /// A fault of the service or of the machine.
     #[error("{0:#}")]
     Internal(anyhow::Error),
+    /// A command of `ctl`.
+    #[error("{0}")]
+    Ctl(#[from] CtlFailure),
 }
 
 /// Wrong usage; clap says how.
@@ -32,6 +36,7 @@ impl Failure {
             Self::CheckFailed(_) => 1,
             Self::Internal(_) => 70,
             Self::Configuration(_) | Self::NotConfigured(_) => 78,
+            Self::Ctl(failure) => failure.code(),
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Dispatch: parse, do, and turn the end into an exit code.
 
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Read, Write};
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use super::args::{AuditCommand, Cli, Command, ConfigArgs, TokenArgs};
 use super::exit::{Failure, USAGE};
@@ -12,6 +12,7 @@ use super::joined::Commands;
 use super::token::{TokenError, TokenRequest, issue};
 use crate::audit::FirstLines;
 use crate::config::{Config, ConfigMistake, ConfigMistakes, Mode, Source, key_of, load};
+use crate::ctl::{self, CtlArgs, Surroundings};
 use crate::domain::ports::{Clock, IdSource};
 use crate::ticker::{SystemClock, SystemIds};
 
@@ -33,8 +34,8 @@ pub(super) fn run(
             return code;
         }
     };
-    let done = own_variables(environment).and_then(|environment| perform(command, environment, commands, out));
-    match done {
+    let environment: Vec<_> = environment.into_iter().collect();
+    match perform(command, &environment, commands, out, err) {
         Ok(()) => 0,
         Err(failure) => {
             let _ = writeln!(err, "{failure}");
@@ -45,18 +46,20 @@ pub(super) fn run(
 
 fn perform(
     command: Command,
-    environment: Vec<(String, String)>,
+    environment: &[(OsString, OsString)],
     commands: &dyn Commands,
     out: &mut dyn Write,
+    err: &mut dyn Write,
 ) -> Result<(), Failure> {
+    let ours = || own_variables(environment);
     match command {
-        Command::Serve(args) => commands.serve(configuration(&args, environment)?).map_err(Failure::of_command),
-        Command::Dev(args) => commands.dev(args, environment).map_err(Failure::of_command),
+        Command::Serve(args) => commands.serve(configuration(&args, ours()?)?).map_err(Failure::of_command),
+        Command::Dev(args) => commands.dev(args, ours()?).map_err(Failure::of_command),
         Command::Sandbox(args) => commands.sandbox(args).map_err(Failure::of_command),
-        Command::Token(args) => token(args, environment, out),
+        Command::Token(args) => token(args, ours()?, out),
         Command::Openapi => print(out, &commands.openapi().map_err(Failure::Internal)?),
         Command::CheckConfig(args) => {
-            let config = configuration(&args, environment)?;
+            let config = configuration(&args, ours()?)?;
             print(out, &format!("configuration is valid\n{}", config.summary()))
         }
         Command::Audit(AuditCommand::Verify { files, continued }) => {
@@ -65,7 +68,7 @@ fn perform(
             print(out, &found)
         }
         Command::Backup(args) => {
-            let config = load(&args.config.files, environment, Mode::Files)?;
+            let config = load(&args.config.files, ours()?, Mode::Files)?;
             print(out, &commands.backup(config, &args.file).map_err(Failure::Internal)?)
         }
         Command::Check { file } => {
@@ -74,11 +77,28 @@ fn perform(
         Command::Healthcheck(args) => {
             let url = match args.url {
                 Some(url) => url,
-                None => healthcheck::default_url(&environment)?,
+                None => healthcheck::default_url(&ours()?)?,
             };
             healthcheck::check(url, &Trust::new(args.ca, args.insecure))
         }
+        Command::Ctl(args) => control(args, environment, out, err),
     }
+}
+
+/// Commands of `ctl` know a running service and no configuration of one.
+fn control(args: CtlArgs, environment: &[(OsString, OsString)], out: &mut dyn Write, err: &mut dyn Write) -> Result<(), Failure> {
+    let surroundings = Surroundings {
+        environment,
+        clock: &SystemClock,
+        ids: &SystemIds::default(),
+        terminal: io::stderr().is_terminal(),
+        input: || {
+            let mut text = String::new();
+            io::stdin().read_to_string(&mut text).map(|_| text)
+        },
+        command: Cli::command,
+    };
+    Ok(ctl::run(args, &surroundings, out, err)?)
 }
 
 fn configuration(args: &ConfigArgs, environment: Vec<(String, String)>) -> Result<Config, Failure> {
@@ -106,17 +126,17 @@ fn print(out: &mut dyn Write, text: &str) -> Result<(), Failure> {
 }
 
 /// The variables that are ours, as text. The others need not be UTF-8, and are nobody's business.
-fn own_variables(environment: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Vec<(String, String)>, Failure> {
+fn own_variables(environment: &[(OsString, OsString)]) -> Result<Vec<(String, String)>, Failure> {
     let mut ours = Vec::new();
     let mut mistakes = Vec::new();
     for (name, value) in environment {
-        let Some(name) = name.into_string().ok().filter(|name| key_of(name).is_some()) else { continue };
-        match value.into_string() {
-            Ok(value) => ours.push((name, value)),
-            Err(_) => mistakes.push(ConfigMistake {
+        let Some(name) = name.to_str().filter(|name| key_of(name).is_some()) else { continue };
+        match value.to_str() {
+            Some(value) => ours.push((name.to_owned(), value.to_owned())),
+            None => mistakes.push(ConfigMistake {
                 key: String::new(),
                 message: "is not UTF-8".to_owned(),
-                source: Source::Environment(name),
+                source: Source::Environment(name.to_owned()),
             }),
         }
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Which modules each module may import from; `*` is all.
-const TABLE: [(&str, &[&str]); 12] = [
+const TABLE: [(&str, &[&str]); 13] = [
     ("domain", &[]),
     ("telemetry", &[]),
     ("config", &["domain"]),
@@ -15,6 +15,7 @@ const TABLE: [(&str, &[&str]); 12] = [
     ("audit", &["domain", "telemetry", "config"]),
     ("http", &["orchestrator", "domain", "telemetry", "config"]),
     ("sandbox", &["domain"]),
+    ("ctl", &["domain"]),
     ("app", &["*"]),
     ("cli", &["*"]),
 ];

@@ -1,0 +1,98 @@
+//! Which fields of a schedule are its author's, and whether two schedules are the same in them.
+
+use serde_json::{Map, Value};
+
+/// What the service writes, and what is done to a schedule without editing it.
+const NOT_THE_AUTHOR_S: [&str; 15] = [
+    "created_at",
+    "updated_at",
+    "created_by",
+    "updated_by",
+    "version",
+    "last_run_at",
+    "last_run_state",
+    "last_job_id",
+    "last_success_at",
+    "next_run_at",
+    "next_fires",
+    "task_durations_ms",
+    "warnings",
+    "pause",
+    "skip_next",
+];
+
+/// The author's fields of a document; those without a value count as left out.
+pub fn of_author(document: &Value) -> Map<String, Value> {
+    let members = document.as_object().into_iter().flatten();
+    members
+        .filter(|(field, value)| !NOT_THE_AUTHOR_S.contains(&field.as_str()) && !value.is_null())
+        .map(|(field, value)| (field.clone(), value.clone()))
+        .collect()
+}
+
+/// The live schedule with what a document says put over it, for a service that cannot tell itself what would become of it. What is
+/// already as the document says stays as the service wrote it.
+pub fn put_over(live: &Map<String, Value>, given: &Map<String, Value>) -> Map<String, Value> {
+    let mut merged = live.clone();
+    for (field, value) in given {
+        match live.get(field) {
+            Some(there) if says(there, value) => {}
+            _ => drop(merged.insert(field.clone(), value.clone())),
+        }
+    }
+    // One way to say where takes the place of another.
+    let ways = ["target", "targets", "target_group"];
+    if ways.iter().any(|way| given.contains_key(*way)) {
+        merged.retain(|field, _| !ways.contains(&field.as_str()) || given.contains_key(field));
+    }
+    merged
+}
+
+/// Whether the service's value says what an author's does: words count in any letter case, and what the author leaves out is not
+/// looked at.
+fn says(there: &Value, given: &Value) -> bool {
+    match (there, given) {
+        (Value::Object(there), Value::Object(given)) => {
+            given.iter().all(|(field, value)| value.is_null() || there.get(field).is_some_and(|there| says(there, value)))
+        }
+        (Value::Array(there), Value::Array(given)) => {
+            there.len() == given.len() && there.iter().zip(given).all(|(there, given)| says(there, given))
+        }
+        (Value::String(there), Value::String(given)) => there == given || (is_word(there) && there.eq_ignore_ascii_case(given)),
+        (there, given) => there == given,
+    }
+}
+
+/// A word of the service's own, as `INDEX_REBUILD`.
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_what_the_author_decides_is_compared() {
+        let document =
+            json!({"id": "s", "version": 3, "pause": null, "warnings": [], "targets": null, "target": "a", "labels": {}});
+        assert_eq!(Value::Object(of_author(&document)), json!({"id": "s", "target": "a", "labels": {}}));
+    }
+
+    #[test]
+    fn what_the_service_says_in_its_own_way_is_no_difference() {
+        let live = json!({"id": "s", "frequency": "WEEKLY", "target": "a", "max_attempts": 3,
+            "tasks": ["LOG_ROTATION", {"task_type": "CUSTOM", "name": null, "parameters": {"endpoint": "e"}, "depends_on": []}]});
+        let live = of_author(&live);
+        let same = json!({"id": "s", "frequency": "weekly", "tasks": ["log_rotation", {"task_type": "CUSTOM", "parameters": {"endpoint": "e"}}]});
+        assert_eq!(put_over(&live, &of_author(&same)), live);
+        let other = json!({"id": "s", "target_group": "g", "tasks": ["LOG_ROTATION"]});
+        let changed = put_over(&live, &of_author(&other));
+        assert_eq!(
+            (changed.get("target"), &changed["target_group"], &changed["tasks"]),
+            (None, &json!("g"), &json!(["LOG_ROTATION"]))
+        );
+    }
+}
