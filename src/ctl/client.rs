@@ -265,10 +265,10 @@ pub fn api_url(text: &str) -> Result<Url, String> {
         return Err("must have no user, query or fragment".to_owned());
     }
     let segments: Vec<&str> = url.path().split('/').filter(|segment| !segment.is_empty()).collect();
-    if !segments.ends_with(&BASE_PATH) {
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty().extend(BASE_PATH);
-        }
+    if !segments.ends_with(&BASE_PATH)
+        && let Ok(mut path) = url.path_segments_mut()
+    {
+        path.pop_if_empty().extend(BASE_PATH);
     }
     Ok(url)
 }

@@ -23,10 +23,10 @@ pub enum CtlFailure {
     TimedOut(String),
     /// The token is not accepted, or allows too little.
     #[error("{0}")]
-    Denied(Problem),
+    Denied(Box<Problem>),
     /// The service said no.
     #[error("{0}")]
-    Refused(Problem),
+    Refused(Box<Problem>),
     /// A job ended otherwise than SUCCEEDED, or several schedules were refused.
     #[error("{0}")]
     Ended(String),
@@ -56,10 +56,10 @@ impl From<CallError> for CtlFailure {
         match error {
             CallError::Lost { message, .. } | CallError::Strange { message, .. } => Self::Unreachable(message),
             CallError::Problem(problem) => match problem.status {
-                401 | 403 => Self::Denied(*problem),
+                401 | 403 => Self::Denied(problem),
                 // The service is there, and cannot now: the same for a script as if it were not there.
                 502..=504 => Self::Unreachable(problem.to_string()),
-                _ => Self::Refused(*problem),
+                _ => Self::Refused(problem),
             },
         }
     }

@@ -3,6 +3,8 @@
 mod app;
 mod client;
 mod clock;
+mod ctl;
+mod proxy;
 mod raw;
 
 use std::time::Duration;
@@ -10,6 +12,8 @@ use std::time::Duration;
 pub use app::TestApp;
 pub use client::{Answer, WRITE, request};
 pub use clock::TestClock;
+pub use ctl::{Said, bare, ctl, end, program, said, said_of};
+pub use proxy::Proxy;
 pub use raw::raw;
 
 /// How long a test waits for something that has to happen.
