@@ -21,7 +21,9 @@ pub fn text(value: &Value) -> String {
 pub fn time(value: &Value) -> String {
     let text = text(value);
     match text.split_once('.') {
-        Some((seconds, fraction)) if fraction.ends_with('Z') => format!("{seconds}Z"),
+        Some((seconds, fraction)) if fraction.strip_suffix('Z').is_some_and(|digits| digits.parse::<u64>().is_ok()) => {
+            format!("{seconds}Z")
+        }
         _ => text,
     }
 }

@@ -89,9 +89,10 @@ fn now(job: &Value) -> String {
     format!("{} {}", text(&job["state"]), running.unwrap_or_else(|| why(job).unwrap_or_default()))
 }
 
-/// Why the job waits, was skipped or failed.
+/// Why the job waits, was skipped or failed. The sentence about a job that is over begins with its state, which is said already.
 fn why(job: &Value) -> Option<String> {
-    let said = ["explanation", "error_message", "reason"].map(|field| text(&job[field]));
+    let sentence = if job["finished_at"].is_null() { "explanation" } else { "error_message" };
+    let said = [sentence, "error_message", "reason"].map(|field| text(&job[field]));
     said.into_iter().find(|said| said != NOTHING)
 }
 

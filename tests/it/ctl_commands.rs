@@ -31,7 +31,7 @@ async fn schedules_are_listed_to_the_end_and_printed_in_three_ways() {
 async fn a_list_longer_than_a_page_is_read_page_by_page() {
     let mut app = TestApp::start().await;
     let ids: Vec<String> = (0..1003).map(|number| format!("s{number:04}")).collect();
-    futures(&app, &ids).await;
+    create_all(&app, &ids).await;
     let json = said(&mut ctl(&app, &["schedules", "list", "-o", "json"])).await.json();
     let found: Vec<&str> = json["schedules"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap()).collect();
     assert_eq!(found, ids);
@@ -41,7 +41,7 @@ async fn a_list_longer_than_a_page_is_read_page_by_page() {
 }
 
 /// Creates schedules, many at a time.
-async fn futures(app: &TestApp, ids: &[String]) {
+async fn create_all(app: &TestApp, ids: &[String]) {
     let mut waiting = tokio::task::JoinSet::new();
     for id in ids {
         let request = app.request(reqwest::Method::POST, "/schedules").json(&schedule(id));
@@ -62,7 +62,7 @@ async fn a_schedule_is_shown_switched_and_deleted() {
     let shown = said(&mut ctl(&app, &["schedules", "get", "s"])).await.expect(0);
     assert!(shown.contains("Id        s\n") && shown.contains("Tasks     LOG_ROTATION\n"), "{shown}");
     let shown = said(&mut ctl(&app, &["schedules", "disable", "s"])).await.expect(0);
-    assert!(shown.contains("State     disabled\n"), "{shown}");
+    assert!(shown.contains("State    disabled\n"), "{shown}");
     assert_eq!(app.get("/schedules/s").await.expect(200)["enabled"], false);
     said(&mut ctl(&app, &["schedules", "enable", "s"])).await.expect(0);
     assert_eq!(app.get("/schedules/s").await.expect(200)["enabled"], true);

@@ -6,6 +6,7 @@ mod clock;
 mod ctl;
 mod proxy;
 mod raw;
+mod stand_in;
 
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ pub use clock::TestClock;
 pub use ctl::{Said, bare, ctl, end, program, said, said_of};
 pub use proxy::Proxy;
 pub use raw::raw;
+pub use stand_in::{Asked, Reply, StandIn};
 
 /// How long a test waits for something that has to happen.
 pub const LIMIT: Duration = Duration::from_secs(20);
