@@ -97,7 +97,22 @@ fn why(job: &Value) -> Option<String> {
 }
 
 fn lines(err: &mut dyn Write, told: &mut Told, id: &str, job: &Value) {
-    for task in job["tasks"].as_array().map(Vec::as_slice).unwrap_or_default() {
+    let over = !job["finished_at"].is_null();
+    let state = text(&job["state"]);
+    let whole = |told: &mut Told, err: &mut dyn Write| {
+        if told.state != state {
+            let why =
+                why(job).filter(|_| state != "RUNNING" && state != "SUCCEEDED").map(|why| format!(": {why}")).unwrap_or_default();
+            line(err, &format!("job {id}: {} on {} {state}{why}", text(&job["schedule_id"]), text(&job["target"])));
+            told.state.clone_from(&state);
+        }
+    };
+    if !over {
+        whole(told, err);
+    }
+    // Of a job that never ran its own line says all.
+    let tasks = job["tasks"].as_array().map(Vec::as_slice).unwrap_or_default();
+    for task in tasks.iter().filter(|_| !over || !job["started_at"].is_null()) {
         let (name, state) = (text(&task["name"]), text(&task["state"]));
         let before = told.tasks.insert(name.clone(), state.clone());
         if before.as_ref() == Some(&state) || (before.is_none() && state == "PENDING") {
@@ -111,13 +126,7 @@ fn lines(err: &mut dyn Write, told: &mut Told, id: &str, job: &Value) {
         };
         line(err, &format!("job {id}: task {name} {state}{took}"));
     }
-    let state = text(&job["state"]);
-    if told.state == state {
-        return;
-    }
-    let why = why(job).filter(|_| state != "RUNNING" && state != "SUCCEEDED").map(|why| format!(": {why}")).unwrap_or_default();
-    line(err, &format!("job {id}: {} on {} {state}{why}", text(&job["schedule_id"]), text(&job["target"])));
-    told.state = state;
+    whole(told, err);
 }
 
 #[cfg(test)]
@@ -127,7 +136,8 @@ mod tests {
     use super::*;
 
     fn job(state: &str, task: &Value) -> Value {
-        json!({"id": "j", "schedule_id": "s", "target": "t", "state": state, "tasks": [task], "finished_at": null})
+        json!({"id": "j", "schedule_id": "s", "target": "t", "state": state, "tasks": [task], "started_at": "a",
+            "finished_at": if state == "FAILED" { json!("b") } else { Value::Null }})
     }
 
     #[test]
@@ -145,8 +155,19 @@ mod tests {
         progress.job(&job("FAILED", &json!({"name": "A", "state": "FAILED", "duration_ms": 7, "error_message": "no"})));
         assert_eq!(
             String::from_utf8(err).expect("text"),
-            "job j: s on t PENDING: It waits for its target.\njob j: task A RUNNING\njob j: s on t RUNNING\n\
+            "job j: s on t PENDING: It waits for its target.\njob j: s on t RUNNING\njob j: task A RUNNING\n\
              job j: gone; asking again\njob j: connected again\njob j: task A FAILED after 7 ms: no\njob j: s on t FAILED\n"
         );
+    }
+
+    #[test]
+    fn a_job_that_never_ran_is_one_line() {
+        let mut err = Vec::new();
+        let mut skipped = job("FAILED", &json!({"name": "A", "state": "SKIPPED", "error_message": "the job did not run"}));
+        (skipped["state"], skipped["started_at"], skipped["error_message"]) =
+            (json!("SKIPPED"), Value::Null, json!("it is late"));
+        skipped["explanation"] = json!("Skipped: it is late.");
+        Progress::new(&mut err, false).job(&skipped);
+        assert_eq!(String::from_utf8(err).expect("text"), "job j: s on t SKIPPED: it is late\n");
     }
 }

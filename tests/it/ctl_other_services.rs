@@ -133,3 +133,66 @@ async fn an_edit_of_somebody_else_s_in_between_is_not_overwritten() {
     assert_eq!(put.if_match.as_deref(), Some("\"kept:3\""));
     assert!(!service.heads().contains(&"POST /schedules".to_owned()));
 }
+
+#[tokio::test]
+async fn pauses_previews_targets_and_freezes_are_asked_for_as_the_api_has_them() {
+    let service = StandIn::start(|asked, _| {
+        let target = json!({"name": "east", "state": "PAUSED", "reason": "release", "pending_jobs": 1, "running_jobs": 0,
+            "max_concurrent_jobs": 2, "pause": null});
+        let freeze = json!({"id": "f 1", "from": "2026-12-24T00:00:00.000Z", "to": "2026-12-27T00:00:00.000Z", "targets": [], "reason": "peace",
+            "created_by": "me"});
+        let fire = json!({"scheduled_for": "2026-01-05T02:00:00.000Z", "verdict": "FROZEN", "reason": "peace", "targets": []});
+        match asked.what.split(['?', ' ']).nth(1).unwrap_or_default() {
+            "/targets" => (200, json!({"targets": [target], "pause": null}), None),
+            "/targets/east/pause" | "/targets/east/resume" => (200, target, None),
+            "/freezes" if asked.what.starts_with("POST") => (201, freeze, None),
+            "/freezes" => (200, json!({"freezes": [freeze], "count": 1}), None),
+            "/freezes/f%201" => (204, Value::Null, None),
+            "/schedules/s/preview" => (200, json!({"fires": [fire], "count": 1}), None),
+            _ => (200, json!({"id": "s", "enabled": true}), None),
+        }
+    })
+    .await;
+    let words = |line: &'static str| line.split(' ').map(|word| word.replace('_', " ")).collect::<Vec<_>>();
+    for (line, wanted) in [
+        ("schedules pause s --reason a_release --until 2026-01-31T02:00:00+01:00", "Id"),
+        ("schedules pause s --reason r", "Id"),
+        ("schedules pause s --reason r --for 2h", "Id"),
+        ("schedules resume s", "Id"),
+        ("schedules skip-next s", "Id"),
+        ("schedules skip-next s --reason r", "Id"),
+        ("schedules preview s --count 3 --from 2026-01-05T00:00:00Z", "2026-01-05T02:00:00Z  FROZEN   peace"),
+        ("schedules list --label team=a --label x", "ID"),
+        ("targets", "east    PAUSED  1        0 of 2   release"),
+        ("targets list", "east"),
+        ("targets pause east --reason r", "name"),
+        ("targets resume east", "name"),
+        ("freezes list", "f 1  2026-12-24T00:00:00Z  2026-12-27T00:00:00Z  all      me  peace"),
+        ("freezes create --id f_1 --from 2026-12-24T00:00:00Z --to 2026-12-27T00:00:00Z --target east --reason peace", "f 1"),
+        ("freezes delete f_1", ""),
+    ] {
+        let words = words(line);
+        let out = said(&mut service.ctl(&words.iter().map(String::as_str).collect::<Vec<_>>())).await.expect(0);
+        assert!(out.contains(wanted), "{line}: {out}");
+    }
+    let asked = service.asked();
+    let bodies: Vec<(&str, &Value)> = asked.iter().map(|one| (one.what.as_str(), &one.body)).collect();
+    let pause = "POST /schedules/s/pause";
+    assert_eq!(bodies[0], (pause, &json!({"reason": "a release", "until": "2026-01-31T01:00:00.000Z"})));
+    assert_eq!(bodies[1], (pause, &json!({"reason": "r", "until": null})));
+    assert!(bodies[2].1["until"].as_str().is_some_and(|until| until > "2026-01-01"), "{:?}", bodies[2]);
+    assert_eq!(
+        bodies[3..6],
+        [
+            ("POST /schedules/s/resume", &Value::Null),
+            ("POST /schedules/s/skip-next", &Value::Null),
+            ("POST /schedules/s/skip-next", &json!({"reason": "r"})),
+        ]
+    );
+    assert_eq!(bodies[6].0, "GET /schedules/s/preview?count=3&from=2026-01-05T00%3A00%3A00.000Z");
+    assert_eq!(bodies[7].0, "GET /schedules?label=team%3Da%2Cx&limit=1000");
+    assert_eq!(bodies[10], ("POST /targets/east/pause", &json!({"reason": "r", "until": null})));
+    let freeze = json!({"from": "2026-12-24T00:00:00.000Z", "to": "2026-12-27T00:00:00.000Z", "targets": ["east"], "reason": "peace", "id": "f 1"});
+    assert_eq!(bodies[13], ("POST /freezes", &freeze));
+    assert_eq!(bodies[14].0, "DELETE /freezes/f%201");
+}

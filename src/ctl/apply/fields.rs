@@ -26,8 +26,17 @@ pub fn of_author(document: &Value) -> Map<String, Value> {
     let members = document.as_object().into_iter().flatten();
     members
         .filter(|(field, value)| !NOT_THE_AUTHOR_S.contains(&field.as_str()) && !value.is_null())
-        .map(|(field, value)| (field.clone(), value.clone()))
+        .map(|(field, value)| (field.clone(), if field == "tasks" { tasks(value) } else { value.clone() }))
         .collect()
+}
+
+/// Tasks without what was not said of them.
+fn tasks(list: &Value) -> Value {
+    let mut list = list.clone();
+    for task in list.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+        task.retain(|_, value| !value.is_null());
+    }
+    list
 }
 
 /// The live schedule with what a document says put over it, for a service that cannot tell itself what would become of it. What is
@@ -76,9 +85,13 @@ mod tests {
 
     #[test]
     fn only_what_the_author_decides_is_compared() {
-        let document =
-            json!({"id": "s", "version": 3, "pause": null, "warnings": [], "targets": null, "target": "a", "labels": {}});
-        assert_eq!(Value::Object(of_author(&document)), json!({"id": "s", "target": "a", "labels": {}}));
+        let document = json!({"id": "s", "version": 3, "pause": null, "warnings": [], "targets": null, "target": "a", "labels": {},
+            "tasks": ["A", {"task_type": "B", "name": null, "parameters": {"x": null}}]});
+        assert_eq!(
+            Value::Object(of_author(&document)),
+            json!({"id": "s", "target": "a", "labels": {},
+            "tasks": ["A", {"task_type": "B", "parameters": {"x": null}}]})
+        );
     }
 
     #[test]
