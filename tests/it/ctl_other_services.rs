@@ -68,7 +68,7 @@ fn with_two(asked: &Asked, _: usize) -> Reply {
             }
             let mut document = json!({"id": "kept", "name": "", "labels": {}, "enabled": true, "version": 4, "next_fires": [],
                 "warnings": ["look here"]});
-            document.as_object_mut().unwrap().extend(asked.body.as_object().cloned().unwrap());
+            document.as_object_mut().expect("an object").extend(asked.body.as_object().cloned().expect("an object"));
             (200, document, None)
         }
         "GET /schedules?label=team%3Da&limit=1000" => (200, json!({"schedules": [kept(), old()], "next_cursor": null}), None),

@@ -16,12 +16,12 @@ async fn app_with(id: &str, target: Value) -> TestApp {
 
 async fn create(app: &TestApp, id: &str, target: Value) {
     let mut document = json!({"id":id,"name":id,"cron_expression":"0 0 1 1 *","tasks":["LOG_ROTATION"],"max_attempts":1});
-    document.as_object_mut().unwrap().extend(target.as_object().cloned().unwrap_or_default());
+    document.as_object_mut().expect("an object").extend(target.as_object().cloned().unwrap_or_default());
     app.create(document).await;
 }
 
 fn fail_rotation(app: &TestApp) {
-    app.sandbox.script(Fault::always("/maintenance", FaultKind::status("500".parse().unwrap())));
+    app.sandbox.script(Fault::always("/maintenance", FaultKind::status("500".parse().expect("a status"))));
 }
 
 #[tokio::test]

@@ -27,6 +27,7 @@ pub struct Asked {
 pub type Reply = (u16, Value, Option<&'static str>);
 
 type Answers = dyn Fn(&Asked, usize) -> Reply + Send + Sync;
+type Shared = (Arc<Mutex<Vec<Asked>>>, Arc<Answers>);
 
 /// Answers as a test says, and notes what it was asked.
 pub struct StandIn {
@@ -69,7 +70,7 @@ impl StandIn {
     }
 }
 
-async fn answer(State((asked, answers)): State<(Arc<Mutex<Vec<Asked>>>, Arc<Answers>)>, request: Request) -> Response {
+async fn answer(State((asked, answers)): State<Shared>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let header = |name: &str| parts.headers.get(name).map(|value| value.to_str().expect("text").to_owned());
     assert_eq!(header("authorization").as_deref(), Some("Bearer a-token"));
