@@ -305,19 +305,28 @@ pub struct JobArg {
 pub enum TargetsCommand {
     /// List them, with what keeps jobs from them
     List,
-    /// Start no job on one for a while
+    /// Skip what would start on one, or on all, for a while
     Pause {
-        /// The target's name
-        name: String,
+        /// Which one.
+        #[command(flatten)]
+        target: TargetArg,
         /// Why, and until when.
         #[command(flatten)]
         pause: PauseArgs,
     },
     /// End a pause
-    Resume {
-        /// The target's name
-        name: String,
-    },
+    Resume(TargetArg),
+}
+
+/// Which target.
+#[derive(Debug, Clone, Args)]
+pub struct TargetArg {
+    /// The target's name
+    #[arg(value_name = "NAME", required_unless_present = "all")]
+    pub name: Option<String>,
+    /// All of them; a pause of its own, beside those of single targets
+    #[arg(long, conflicts_with = "name")]
+    pub all: bool,
 }
 
 /// The commands of `ctl freezes`.

@@ -27,7 +27,7 @@ pub async fn perform(session: &mut Session<'_>, command: FreezesCommand) -> Resu
                 members.insert("id".to_owned(), id.into());
             }
             let freeze = session.client.send(&Call::post(["freezes"]).body(body)).await?.json;
-            session.show(&freeze, printed::any)
+            session.show(&freeze, printed::freeze)
         }
         FreezesCommand::Delete { id } => {
             session.client.send(&Call::new(Method::DELETE, ["freezes", id.as_str()])).await?;

@@ -1,6 +1,6 @@
 //! Documents of the service as tables. Fields that an older service does not have are passed over.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::table::{NOTHING, pairs, table};
 use crate::domain::fields::printable_message;
@@ -259,17 +259,27 @@ pub fn targets(document: &Value) -> String {
     }
 }
 
-/// One target, or one freeze.
-pub fn any(document: &Value) -> String {
-    let Value::Object(members) = document else { return text(document) };
-    let values: Vec<(&str, String)> = members
-        .iter()
-        .map(|(name, value)| match name.as_str() {
-            "pause" => (name.as_str(), pause(value)),
-            _ => (name.as_str(), time(value)),
-        })
-        .collect();
-    pairs(&values)
+/// One target; of an answer that is about all of them only the pause is there.
+pub fn target(target: &Value) -> String {
+    if target["name"].is_null() {
+        return match pause(&target["pause"]).as_str() {
+            NOTHING => "All targets: no pause of all".to_owned(),
+            pause => format!("All targets: paused {pause}"),
+        };
+    }
+    pairs(&[
+        ("Target", text(&target["name"])),
+        ("State", text(&target["state"])),
+        ("Reason", text(&target["reason"])),
+        ("Pause", pause(&target["pause"])),
+        ("Pending", text(&target["pending_jobs"])),
+        ("Running", format!("{} of {}", text(&target["running_jobs"]), text(&target["max_concurrent_jobs"]))),
+    ])
+}
+
+/// One freeze.
+pub fn freeze(freeze: &Value) -> String {
+    freezes(&json!({"freezes": [freeze]}))
 }
 
 /// `freezes list`.
@@ -310,8 +320,6 @@ pub fn preview(document: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

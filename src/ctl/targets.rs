@@ -1,6 +1,6 @@
 //! `ctl targets`.
 
-use super::args::TargetsCommand;
+use super::args::{TargetArg, TargetsCommand};
 use super::client::Call;
 use super::failure::CtlFailure;
 use super::output::Session;
@@ -16,11 +16,16 @@ pub async fn perform(session: &mut Session<'_>, command: Option<TargetsCommand>)
             let targets = session.client.send(&Call::get(["targets"])).await?.json;
             return session.show(&targets, printed::targets);
         }
-        Some(TargetsCommand::Pause { name, pause }) => {
-            Call::post(["targets", name.as_str(), "pause"]).body(session.pause_body(pause))
-        }
-        Some(TargetsCommand::Resume { name }) => Call::post(["targets", name.as_str(), "resume"]),
+        Some(TargetsCommand::Pause { target, pause }) => action(&target, "pause").body(session.pause_body(pause)),
+        Some(TargetsCommand::Resume(target)) => action(&target, "resume"),
     };
-    let target = session.client.send(&call).await?.json;
-    session.show(&target, printed::any)
+    let answer = session.client.send(&call).await?.json;
+    session.show(&answer, printed::target)
+}
+
+fn action(target: &TargetArg, what: &str) -> Call {
+    match &target.name {
+        Some(name) => Call::post(["targets", name.as_str(), what]),
+        None => Call::post([what]),
+    }
 }

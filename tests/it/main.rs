@@ -11,6 +11,7 @@ mod crowded;
 mod ctl_apply;
 mod ctl_commands;
 mod ctl_connection;
+mod ctl_holds;
 mod ctl_other_services;
 mod ctl_run;
 mod denied_reads;
