@@ -336,9 +336,6 @@ pub enum FreezesCommand {
     List,
     /// Keep a stretch of time free of maintenance
     Create {
-        /// Its id; by default the service makes one
-        #[arg(long, value_name = "ID")]
-        id: Option<String>,
         /// When it begins (RFC 3339)
         #[arg(long, value_name = "TIME", value_parser = time)]
         from: DateTime<Utc>,

@@ -20,11 +20,11 @@ pub async fn perform(session: &mut Session<'_>, command: FreezesCommand) -> Resu
             let freezes = session.client.send(&Call::get(["freezes"])).await?.json;
             session.show(&freezes, printed::freezes)
         }
-        FreezesCommand::Create { id, from, to, targets, reason } => {
-            let mut body =
-                json!({"from": format_timestamp(from), "to": format_timestamp(to), "targets": targets, "reason": reason});
-            if let (Some(id), Some(members)) = (id, body.as_object_mut()) {
-                members.insert("id".to_owned(), id.into());
+        FreezesCommand::Create { from, to, targets, reason } => {
+            let mut body = json!({"from": format_timestamp(from), "to": format_timestamp(to), "reason": reason});
+            // Left out means all.
+            if !targets.is_empty() {
+                body["targets"] = targets.into();
             }
             let freeze = session.client.send(&Call::post(["freezes"]).body(body)).await?.json;
             session.show(&freeze, printed::freeze)

@@ -168,7 +168,7 @@ async fn pauses_previews_targets_and_freezes_are_asked_for_as_the_api_has_them()
         ("targets pause east --reason r", "Target   east"),
         ("targets resume east", "State    PAUSED"),
         ("freezes list", "f 1  2026-12-24T00:00:00Z  2026-12-27T00:00:00Z  all      me  peace"),
-        ("freezes create --id f_1 --from 2026-12-24T00:00:00Z --to 2026-12-27T00:00:00Z --target east --reason peace", "f 1"),
+        ("freezes create --from 2026-12-24T00:00:00Z --to 2026-12-27T00:00:00Z --target east --reason peace", "f 1"),
         ("freezes delete f_1", ""),
     ] {
         let words = words(line);
@@ -192,7 +192,8 @@ async fn pauses_previews_targets_and_freezes_are_asked_for_as_the_api_has_them()
     assert_eq!(bodies[6].0, "GET /schedules/s/preview?count=3&from=2026-01-05T00%3A00%3A00.000Z");
     assert_eq!(bodies[7].0, "GET /schedules?label=team%3Da%2Cx&limit=1000");
     assert_eq!(bodies[10], ("POST /targets/east/pause", &json!({"reason": "r", "until": null})));
-    let freeze = json!({"from": "2026-12-24T00:00:00.000Z", "to": "2026-12-27T00:00:00.000Z", "targets": ["east"], "reason": "peace", "id": "f 1"});
+    let freeze =
+        json!({"from": "2026-12-24T00:00:00.000Z", "to": "2026-12-27T00:00:00.000Z", "reason": "peace", "targets": ["east"]});
     assert_eq!(bodies[13], ("POST /freezes", &freeze));
     assert_eq!(bodies[14].0, "DELETE /freezes/f%201");
 }
