@@ -57,18 +57,20 @@ async fn targets_are_listed_paused_and_resumed_one_by_one_and_together() {
 #[tokio::test]
 async fn freezes_are_made_listed_and_deleted() {
     let mut app = app().await;
-    let made =
-        line(&app, "freezes create --id peace --from 2026-01-05T00:00:00Z --to 2026-01-07T00:00:00Z --reason holidays").await;
-    assert!(made.expect(0).contains("peace  2026-01-05T00:00:00Z  2026-01-07T00:00:00Z  all"));
+    let create = "freezes create --from 2026-01-05T00:00:00Z --to 2026-01-07T00:00:00Z --reason holidays -o json";
+    let made = line(&app, create).await.json();
+    let id = made["id"].as_str().expect("an id");
     line(&app, "freezes create --from 2026-02-05T00:00:00Z --to 2026-02-07T00:00:00Z --target default --reason move")
         .await
         .expect(0);
-    assert_eq!(line(&app, "freezes list -o json").await.json()["count"], 2);
+    let list = line(&app, "freezes list").await.expect(0);
+    assert!(list.contains(&format!("{id}  2026-01-05T00:00:00Z  2026-01-07T00:00:00Z  all ")), "{list}");
     let skipped = line(&app, "run s --wait").await;
     assert!(skipped.code == 1 && skipped.err.contains("ended SKIPPED FROZEN"), "{skipped:?}");
-    assert_eq!(line(&app, "freezes delete peace").await.err, "deleted peace\n");
+    let delete = format!("freezes delete {id}");
+    assert_eq!(line(&app, &delete).await.err, format!("deleted {id}\n"));
     line(&app, "run s --wait").await.expect(0);
-    assert_eq!(line(&app, "freezes delete peace").await.code, 1);
+    assert_eq!(line(&app, &delete).await.code, 1);
     app.stop().await;
 }
 
