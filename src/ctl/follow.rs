@@ -1,5 +1,6 @@
 //! Waits for jobs to end, over lost connections and restarts of the service.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -26,21 +27,44 @@ enum Heard {
     Refused(CallError),
 }
 
+/// The time that a command has for all that it waits for.
+pub struct Limit {
+    length: Duration,
+    over: Pin<Box<tokio::time::Sleep>>,
+}
+
+impl Limit {
+    /// Begins now.
+    pub fn of(length: Duration) -> Self {
+        Self { length, over: Box::pin(tokio::time::sleep(length)) }
+    }
+
+    /// What comes of the work, or `None` when time is over first.
+    pub async fn within<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            done = work => Some(done),
+            () = &mut self.over => None,
+        }
+    }
+
+    /// How long it is, in words.
+    pub fn words(&self) -> String {
+        humantime::format_duration(self.length).to_string()
+    }
+}
+
 /// Waits for all of the jobs, prints them, and fails unless every one succeeded.
 ///
 /// # Errors
 /// When one ended otherwise, cannot be seen any more, or time is over.
-pub async fn follow(session: &mut Session<'_>, jobs: Vec<Value>, timeout: Duration) -> Result<(), CtlFailure> {
+pub async fn follow(session: &mut Session<'_>, jobs: Vec<Value>, limit: &mut Limit) -> Result<(), CtlFailure> {
     let mut progress = Progress::new(&mut *session.err, session.around.terminal);
-    let ended = tokio::time::timeout(timeout, ends(&session.client, &jobs, &mut progress)).await;
+    let ended = limit.within(ends(&session.client, &jobs, &mut progress)).await;
     drop(progress);
-    let Ok(ended) = ended else {
+    let Some(ended) = ended else {
         let ids: Vec<&str> = jobs.iter().filter_map(|job| job["id"].as_str()).collect();
-        return Err(CtlFailure::TimedOut(format!(
-            "not over after {}; it goes on: themis-maintenance ctl jobs follow {}",
-            humantime::format_duration(timeout),
-            ids.join(" ")
-        )));
+        let goes_on = ids.iter().map(|id| format!("themis-maintenance ctl jobs follow {id}")).collect::<Vec<_>>().join("\n  ");
+        return Err(CtlFailure::TimedOut(format!("not over after {}; it goes on:\n  {goes_on}", limit.words())));
     };
     let ended = ended?;
     match ended.as_slice() {

@@ -3,7 +3,7 @@
 use super::args::{JobsCommand, ListJobsArgs};
 use super::client::Call;
 use super::failure::CtlFailure;
-use super::follow::follow;
+use super::follow::{Limit, follow};
 use super::insist::insist;
 use super::output::Session;
 use super::{pages, printed};
@@ -22,10 +22,13 @@ pub async fn perform(session: &mut Session<'_>, command: JobsCommand) -> Result<
         JobsCommand::Cancel(job) => Call::post(["jobs", &job.id.to_string(), "cancel"]),
         JobsCommand::Retry(job) => Call::post(["jobs", &job.id.to_string(), "retry"]).header("Idempotency-Key", session.new_id()),
         JobsCommand::Follow { job, timeout } => {
-            let client = session.client.clone();
+            let (mut limit, client) = (Limit::of(timeout), session.client.clone());
             let call = Call::get(["jobs", &job.id.to_string()]);
-            let job = insist(&client, &call, |error| session.say(&format!("{}; asking again", error.in_short()))).await?.json;
-            return follow(session, vec![job], timeout).await;
+            let known = insist(&client, &call, |error| session.say(&format!("{}; asking again", error.in_short())));
+            let Some(known) = limit.within(known).await else {
+                return Err(CtlFailure::TimedOut(format!("no answer within {}", limit.words())));
+            };
+            return follow(session, vec![known?.json], &mut limit).await;
         }
     };
     let job = session.client.send(&call).await?.json;

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::args::{CtlArgs, CtlCommand, RunArgs};
 use super::client::{Call, Client};
 use super::failure::CtlFailure;
-use super::follow::{follow, siblings};
+use super::follow::{Limit, follow, siblings};
 use super::insist::insist;
 use super::output::{Session, write};
 use super::settings::settings;
@@ -84,18 +84,17 @@ async fn run_schedule(session: &mut Session<'_>, args: RunArgs) -> Result<(), Ct
     }
     let key = idempotency_key.unwrap_or_else(|| session.new_id());
     let call = Call::post(["schedules", schedule.id.as_str(), "run"]).header("Idempotency-Key", key).body(Value::Object(body));
-    let (limit, client) = (if wait { timeout } else { RUN_LIMIT }, session.client.clone());
-    let started = tokio::time::timeout(limit, async {
+    let (mut limit, client) = (Limit::of(if wait { timeout } else { RUN_LIMIT }), session.client.clone());
+    let start = async {
         let job = insist(&client, &call, |error| session.say(&format!("{}; asking again", error.in_short()))).await?.json;
         if wait && !one_target { siblings(&client, job).await } else { Ok(vec![job]) }
-    })
-    .await;
-    let Ok(started) = started else {
-        let limit = humantime::format_duration(limit);
-        return Err(CtlFailure::TimedOut(format!("no answer within {limit}; the run may have been started")));
+    };
+    let Some(started) = limit.within(start).await else {
+        let words = limit.words();
+        return Err(CtlFailure::TimedOut(format!("no answer within {words}; the run may have been started")));
     };
     match (wait, started?) {
-        (true, jobs) => follow(session, jobs, timeout).await,
+        (true, jobs) => follow(session, jobs, &mut limit).await,
         (false, jobs) => jobs.iter().try_for_each(|job| session.show(job, printed::job)),
     }
 }
