@@ -8,6 +8,7 @@ pub mod addresses;
 pub mod audit;
 pub mod catalog;
 pub mod cron;
+pub mod explanation;
 pub mod fields;
 pub mod health;
 pub mod idempotency;
@@ -18,6 +19,8 @@ pub mod ports;
 pub mod principal;
 pub mod recipe;
 pub mod retry;
+#[cfg(test)]
+pub(crate) mod sample;
 pub mod schedule;
 pub mod schedule_input;
 pub mod target_input;

@@ -13,4 +13,4 @@ pub(super) use body::{JsonBody, OptionalJsonBody};
 pub(super) use idempotency_key::IdempotencyKey;
 pub(super) use if_match::IfMatch;
 pub(super) use path::{JobPath, SchedulePath};
-pub(super) use query::{JobList, NoQuery, ScheduleList};
+pub(super) use query::{JobList, NoQuery, ScheduleList, Wait};

@@ -36,6 +36,7 @@ pub(super) fn documented() -> OpenApiRouter<HttpState> {
         .routes(routes!(actions::run_schedule))
         .routes(routes!(jobs::list_jobs))
         .routes(routes!(jobs::get_job))
+        .routes(routes!(jobs::follow_job))
         .routes(routes!(jobs::cancel_job))
         .routes(routes!(jobs::retry_job))
         .routes(routes!(health::get_health))
