@@ -42,7 +42,7 @@ pub fn explain(job: &Job, around: impl FnOnce() -> Surroundings) -> String {
         JobState::Succeeded => succeeded(job),
         JobState::Failed => failed(job),
         JobState::Cancelled => cancelled(job),
-        JobState::Skipped => format!("Skipped: {}", why(job)),
+        JobState::Skipped => skipped(job),
     };
     // Messages of libraries and targets may end like a sentence already.
     format!("{}.", text.trim_end_matches(['.', ' ', '\n']))
@@ -112,7 +112,8 @@ fn running(job: &Job) -> String {
     let (attempts, most) = (task.attempts_at_call(), max_attempts(job, task));
     match task.retry_at {
         Some(at) => {
-            let after = task.error_message.as_deref().map(|message| format!("; the last one failed: {message}")).unwrap_or_default();
+            let after =
+                task.error_message.as_deref().map(|message| format!("; the last one failed: {message}")).unwrap_or_default();
             format!("Running: {name} waits for attempt {} of {most} at {}{after}", attempts + 1, format_timestamp(at))
         }
         None => format!("Running: {name}, attempt {attempts} of {most}; {} % of the job is done", job.progress_pct()),
@@ -141,7 +142,11 @@ fn failed(job: &Job) -> String {
     match job.tasks.iter().find(|task| task.state == JobState::Failed).filter(|_| own_words) {
         Some(task) => {
             // Those of a task that makes several calls are spread over the calls.
-            let times = if task.attempts > 1 && task.items.is_empty() { format!(" after {} attempts", task.attempts) } else { String::new() };
+            let times = if task.attempts > 1 && task.items.is_empty() {
+                format!(" after {} attempts", task.attempts)
+            } else {
+                String::new()
+            };
             let message = task.error_message.as_deref().unwrap_or("no reason given");
             format!("Failed{rest}: task '{}' failed{times}: {message}", task.name)
         }
@@ -154,6 +159,14 @@ fn cancelled(job: &Job) -> String {
     match (job.reason, &job.cancel_requested_by) {
         (Some(Reason::CancelledByOperator), Some(who)) => format!("Cancelled by {who}{rest}"),
         _ => format!("Cancelled{rest}: {}", why(job)),
+    }
+}
+
+fn skipped(job: &Job) -> String {
+    match why(job).strip_prefix("it is ") {
+        // Written down when it was.
+        Some(rest) if job.reason == Some(Reason::OutsideWindow) => format!("Skipped: it was {rest}"),
+        _ => format!("Skipped: {}", why(job)),
     }
 }
 

@@ -40,10 +40,8 @@ impl JobEvents {
 
 impl IntoResponse for JobEvents {
     fn into_response(self) -> Response {
-        let headers = [
-            (CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
-            (X_ACCEL_BUFFERING, HeaderValue::from_static("no")),
-        ];
+        let headers =
+            [(CONTENT_TYPE, HeaderValue::from_static("text/event-stream")), (X_ACCEL_BUFFERING, HeaderValue::from_static("no"))];
         (headers, Body::new(Stream(Some(self.0.next())))).into_response()
     }
 }
@@ -63,20 +61,21 @@ impl Events {
     /// The next event or comment; `None` after the last event.
     fn next(mut self) -> Next {
         Box::pin(async move {
-            if self.is_over {
-                return None;
-            }
-            if self.number > 0 {
-                match tokio::time::timeout(QUIET, self.watch.changed()).await {
-                    Ok(more) => self.is_over = !more,
-                    Err(_) if self.document() == self.told => return Some((self, Bytes::from_static(COMMENT))),
-                    // It waits for something else than before.
-                    Err(_) => {}
+            while !self.is_over {
+                if self.number > 0 {
+                    match tokio::time::timeout(QUIET, self.watch.changed()).await {
+                        Ok(more) => self.is_over = !more,
+                        Err(_) if self.document() == self.told => return Some((self, Bytes::from_static(COMMENT))),
+                        // It waits for something else than before.
+                        Err(_) => {}
+                    }
+                }
+                self.is_over |= !self.watch.job().is_active();
+                if let Some(event) = self.event() {
+                    return Some((self, event));
                 }
             }
-            self.is_over |= !self.watch.job().is_active();
-            let event = self.event()?;
-            Some((self, event))
+            None
         })
     }
 
