@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, LIMIT, TestApp, WRITE, raw, until};
+use crate::support::{Answer, LIMIT, TestApp, WRITE, until};
 
 fn schedule(id: &str) -> Value {
     json!({"id": id, "name": id, "cron_expression": "0 0 1 1 *", "tasks": ["LOG_ROTATION"]})
@@ -187,17 +187,5 @@ async fn every_list_and_every_answer_explains_its_jobs() {
     app.ended(&first).await;
     let retry = app.post(&format!("/jobs/{first}/retry"), json!({})).await.expect(202);
     assert!(retry["explanation"].as_str().unwrap().ends_with('.'), "{retry}");
-    app.stop().await;
-}
-
-#[tokio::test]
-async fn a_request_that_sends_more_before_its_answer_waits_all_the_same() {
-    let (mut app, hold) = held("").await;
-    let job = id(&app.post("/schedules/s/run", json!({})).await.expect(202));
-    let bearer = format!("Authorization: Bearer {}", app.token("maintenance:read"));
-    let target = format!("/api/v1/maintenance/jobs/{job}?wait=1");
-    let answer = raw(&app, "GET", &target, &[&bearer], b"").await;
-    assert_eq!(answer.expect(200)["state"], "RUNNING");
-    hold.release();
     app.stop().await;
 }
