@@ -158,6 +158,7 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::holds::Holds;
     use crate::domain::job::JobState;
     use crate::domain::sample::job;
     use crate::orchestrator::view::ReadView;
@@ -233,9 +234,9 @@ mod tests {
         let view = ReadView::default();
         let [running, done] = [JobState::Running, JobState::Failed].map(|state| job(1, state));
         let gone = job(2, JobState::Running);
-        view.reset([].iter(), [&running, &gone].into_iter());
+        view.reset([].iter(), [&running, &gone].into_iter(), Holds::default());
         let mut watches = [running.id, gone.id].map(|id| view.watch(id).expect("a job"));
-        view.reset([].iter(), [&done].into_iter());
+        view.reset([].iter(), [&done].into_iter(), Holds::default());
         for watch in &mut watches {
             watch.over().await;
         }
