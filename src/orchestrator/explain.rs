@@ -46,7 +46,7 @@ impl Explainer<'_> {
             is_ending: !self.handle.ready.load(Ordering::Acquire),
             running: load.running,
             max_running: waiting.max_concurrent_jobs,
-            running_on_target: load.running_on.get(target).copied().unwrap_or_default(),
+            running_on_target: load.queues.get(target).map_or(0, |queue| queue.running),
             max_running_on_target: catalog.max_concurrent_jobs(target),
             target: load.targets.get(target).cloned(),
             has_preflight: catalog.preflight(target).is_some(),

@@ -99,8 +99,8 @@ pub struct Counts {
 pub(super) struct Load {
     /// Jobs under way.
     pub running: usize,
-    /// And of each target that has any.
-    pub running_on: HashMap<String, usize>,
+    /// Jobs that wait and run, by target.
+    pub queues: BTreeMap<String, QueueLengths>,
     /// Targets of which something is out of the ordinary.
     pub targets: BTreeMap<String, Arc<TargetState>>,
 }
@@ -216,12 +216,8 @@ impl ReadView {
     /// What waiting jobs wait for.
     pub(super) fn load(&self) -> Load {
         let inner = self.inner.read();
-        let mut load = Load { running: 0, running_on: HashMap::new(), targets: inner.targets.clone() };
-        for job in inner.in_state(JobState::Running).iter().filter_map(|key| inner.jobs.get(key)) {
-            load.running += 1;
-            *load.running_on.entry(job.target.clone()).or_default() += 1;
-        }
-        load
+        let running = inner.in_state(JobState::Running).len();
+        Load { running, queues: inner.queues.clone(), targets: inner.targets.clone() }
     }
 
     /// Jobs, newest first.
