@@ -44,3 +44,4 @@ mod target_gates;
 mod task_types;
 mod tls_listener;
 mod tokens;
+mod waiting;
