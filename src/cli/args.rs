@@ -17,7 +17,9 @@ const MAX_TTL: Duration = Duration::from_secs(10 * 365 * 86_400);
 /// Plans, runs and reports database maintenance for ThemisDB servers over HTTP.
 #[derive(Debug, Parser)]
 #[command(name = "themis-maintenance", version, about, arg_required_else_help = true, subcommand_required = true)]
-#[command(after_help = "Exit codes: 0 done, 1 the check failed, 64 wrong usage, 70 internal fault, 78 wrong configuration")]
+#[command(
+    after_help = "Exit codes: 0 done, 1 the check failed, 64 wrong usage, 70 internal fault, 78 wrong configuration; `ctl --help` has those of ctl"
+)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]

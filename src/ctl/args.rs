@@ -32,12 +32,12 @@ $XDG_CONFIG_HOME/themis-maintenance/contexts.toml (or below ~/.config).";
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXIT_CODES, subcommand_required = true, arg_required_else_help = true)]
 pub struct CtlArgs {
-    /// Which service, and who asks.
-    #[command(flatten)]
-    pub connection: ConnectionArgs,
     /// How to print what was asked for
     #[arg(long, short, global = true, value_enum, value_name = "FORMAT", default_value_t = Format::Table)]
     pub output: Format,
+    /// Which service, and who asks.
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
     /// What to do.
     #[command(subcommand)]
     pub command: CtlCommand,
@@ -94,7 +94,6 @@ pub enum CtlCommand {
     #[command(after_help = "Exit code 0 for every verdict: the question was answered.")]
     Health,
     /// Look at the targets, pause and resume them
-    #[command(args_conflicts_with_subcommands = true)]
     Targets {
         /// What to do; without it they are listed.
         #[command(subcommand)]

@@ -313,9 +313,9 @@ pub fn preview(document: &Value) -> String {
             .map(|target| format!("{}: {}", text(&target["target"]), text(&target["verdict"])))
             .collect();
         let elsewhere = if elsewhere.is_empty() { NOTHING.to_owned() } else { elsewhere.join(", ") };
-        vec![time(&fire["scheduled_for"]), text(&fire["verdict"]), text(&fire["reason"]), elsewhere]
+        vec![time(&fire["scheduled_for"]), text(&fire["verdict"]), elsewhere, text(&fire["reason"])]
     });
-    table(&["FIRE", "VERDICT", "REASON", "OTHERWISE ON"], &rows)
+    table(&["FIRE", "VERDICT", "EXCEPT ON", "REASON"], &rows)
 }
 
 #[cfg(test)]
@@ -366,7 +366,7 @@ mod tests {
         );
         let fires = json!({"fires": [{"scheduled_for": "2026-01-01T00:00:00.000Z", "verdict": "RUN", "reason": null,
             "targets": [{"target": "a", "verdict": "RUN"}, {"target": "b", "verdict": "FROZEN"}]}]});
-        assert!(preview(&fires).contains("2026-01-01T00:00:00Z  RUN      -       b: FROZEN"), "{}", preview(&fires));
+        assert!(preview(&fires).contains("2026-01-01T00:00:00Z  RUN      b: FROZEN  -"), "{}", preview(&fires));
         assert!(freezes(&json!({"freezes": [{"id": "f", "targets": []}]})).contains("all"));
     }
 

@@ -161,7 +161,7 @@ async fn pauses_previews_targets_and_freezes_are_asked_for_as_the_api_has_them()
         ("schedules resume s", "Id"),
         ("schedules skip-next s", "Id"),
         ("schedules skip-next s --reason r", "Id"),
-        ("schedules preview s --count 3 --from 2026-01-05T00:00:00Z", "2026-01-05T02:00:00Z  FROZEN   peace"),
+        ("schedules preview s --count 3 --from 2026-01-05T00:00:00Z", "2026-01-05T02:00:00Z  FROZEN   -          peace"),
         ("schedules list --label team=a --label x", "ID"),
         ("targets", "east    PAUSED  1        0 of 2   release"),
         ("targets list", "east"),
