@@ -126,10 +126,10 @@ fn prose(comment: &[String]) -> String {
             continue;
         }
         let mut in_list = false;
-        for line in paragraph {
+        for (index, line) in paragraph.iter().enumerate() {
             match item.captures(line) {
                 Some(found) => {
-                    let blank = if in_list { "" } else { "\n" };
+                    let blank = if in_list || index == 0 { "" } else { "\n" };
                     in_list = true;
                     writeln!(output, "{blank}- `{}`: {}", &found[1], markdown(&found[2])).expect("a text");
                 }

@@ -11,7 +11,7 @@ pub fn used(folder: &Path) -> BTreeMap<String, Vec<String>> {
     let mut found = BTreeMap::<String, Vec<String>>::new();
     for file in sources(folder) {
         let text = std::fs::read_to_string(&file).expect("a source");
-        let code = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+        let code = text.split("mod tests {").next().unwrap_or_default();
         for begin in call.find_iter(code) {
             let line = code[..begin.start()].lines().count();
             let place = format!("{}:{line}", file.strip_prefix(folder).unwrap_or(&file).display());

@@ -29,8 +29,12 @@ pub fn metrics(source: &str) -> Vec<Metric> {
         .map(|found| Metric {
             name: found[1].to_owned(),
             help: found[2].to_owned(),
-            unit: found[3].to_ascii_lowercase(),
-            labels: found[4].split(',').map(|label| label.trim().trim_matches('"').to_owned()).filter(|l| !l.is_empty()).collect(),
+            unit: if &found[3] == "Count" { "number".to_owned() } else { found[3].to_ascii_lowercase() },
+            labels: found[4]
+                .split(',')
+                .map(|label| label.trim().trim_matches('"').to_owned())
+                .filter(|l| !l.is_empty())
+                .collect(),
             kind: found[5].to_ascii_lowercase(),
             buckets: found.get(6).map(|list| lists[list.as_str()].to_owned()),
         })
