@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::holds::{PauseView, SkipNextView};
 use crate::domain::catalog::Catalog;
 use crate::domain::job::JobState;
 use crate::domain::schedule::{Frequency, MisfirePolicy, OnWindowClose, RunState, Schedule, ScheduleDefinition, TargetSelection};
@@ -63,6 +64,9 @@ pub(in crate::http) struct ScheduleView {
     fit_check: bool,
     /// What happens to a job that is under way when its window closes.
     on_window_close: OnWindowClose,
+    /// What it can be found by.
+    #[schema(example = json!({"team": "core"}))]
+    labels: BTreeMap<String, String>,
     /// When it was created.
     #[serde(with = "serde_millis")]
     #[schema(example = "2026-01-31T02:00:00.000Z")]
@@ -92,6 +96,12 @@ pub(in crate::http) struct ScheduleView {
     #[serde(with = "serde_millis_option")]
     #[schema(required)]
     next_run_at: Option<DateTime<Utc>>,
+    /// The pause that somebody asked for; null when there is none.
+    #[schema(required)]
+    pause: Option<PauseView>,
+    /// The fire that somebody asked to leave out; null when there is none.
+    #[schema(required)]
+    skip_next: Option<SkipNextView>,
     /// How long each task took when it last succeeded, in milliseconds by the task's name, oldest first; at most ten. `fit_check`
     /// reckons with the longest of them.
     task_durations_ms: BTreeMap<String, Vec<u64>>,
@@ -171,7 +181,16 @@ impl ScheduleView {
     pub fn new(schedule: &Schedule, catalog: &Catalog) -> Self {
         let Schedule { id, definition, version, created_at, updated_at, created_by, updated_by, run } = schedule;
         // The last success is for the metrics; the contract shows the last run.
-        let RunState { last_run_at, last_run_state, last_job_id, last_success_at: _, next_run_at, durations_ms } = run;
+        let RunState {
+            last_run_at,
+            last_run_state,
+            last_job_id,
+            last_success_at: _,
+            next_run_at,
+            durations_ms,
+            pause,
+            skip_next,
+        } = run;
         let ScheduleDefinition {
             name,
             description,
@@ -187,6 +206,7 @@ impl ScheduleView {
             misfire_policy,
             fit_check,
             on_window_close,
+            labels,
         } = definition.as_ref();
         let (target, targets, target_group) = match target.clone() {
             TargetSelection::One(target) => (Some(target), None, None),
@@ -212,6 +232,7 @@ impl ScheduleView {
             misfire_policy: *misfire_policy,
             fit_check: *fit_check,
             on_window_close: *on_window_close,
+            labels: labels.as_map().clone(),
             created_at: *created_at,
             updated_at: *updated_at,
             created_by: created_by.clone(),
@@ -221,6 +242,8 @@ impl ScheduleView {
             last_run_state: *last_run_state,
             last_job_id: last_job_id.map(|id| id.0),
             next_run_at: *next_run_at,
+            pause: pause.as_ref().map(|pause| PauseView::from(pause.as_ref())),
+            skip_next: skip_next.as_ref().map(|skip| SkipNextView::from(skip.as_ref())),
             task_durations_ms: durations_ms.clone(),
             warnings: definition.warnings(catalog),
         }
