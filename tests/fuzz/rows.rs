@@ -80,8 +80,7 @@ const WORDS: &[&str] = &[
 /// With another id, the row beside the one that is tried.
 const NEIGHBOUR: &str = include_str!("corpus/stored-row/schedule");
 const TABLES: [&str; 6] = ["schedules", "jobs", "idempotency_keys", "audit_outbox", "pauses", "freezes"];
-const EMPTY: &str =
-    "DELETE FROM schedules; DELETE FROM jobs; DELETE FROM idempotency_keys; DELETE FROM audit_outbox; DELETE FROM pauses; DELETE FROM freezes";
+const EMPTY: &str = "DELETE FROM schedules; DELETE FROM jobs; DELETE FROM idempotency_keys; DELETE FROM audit_outbox; DELETE FROM pauses; DELETE FROM freezes";
 
 #[test]
 fn a_row_is_read_as_it_was_written_or_set_aside() {

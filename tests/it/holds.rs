@@ -17,7 +17,8 @@ async fn newest(app: &TestApp, at_least: usize) -> Value {
 async fn a_paused_schedule_skips_its_fires_and_tells_everywhere_who_and_why() {
     let mut app = TestApp::builder().at("2026-01-05T00:30:00Z").start().await;
     let created = hourly(&app).await;
-    let paused = app.post("/schedules/s/pause", json!({"reason":"index is rebuilt by hand","until":"2026-01-05T03:00:00+01:00"})).await;
+    let paused =
+        app.post("/schedules/s/pause", json!({"reason":"index is rebuilt by hand","until":"2026-01-05T03:00:00+01:00"})).await;
     let paused = paused.expect(200);
     assert_eq!(paused["version"], created["version"]);
     assert_eq!(
@@ -124,11 +125,18 @@ async fn a_dry_run_answers_as_the_write_would_and_changes_nothing() {
     let mut app = TestApp::builder().at("2026-01-05T00:30:00Z").start().await;
     let document = json!({"id":"s","name":"S","cron_expression":"0 * * * *","tasks":["LOG_ROTATION"],"window_start_hour":2,"window_end_hour":3});
     let trial = app.post("/schedules?dry_run=true", document.clone()).await.expect(200);
-    assert_eq!((&trial["id"], &trial["version"], &trial["next_run_at"]), (&json!("s"), &json!(1), &json!("2026-01-05T01:00:00.000Z")));
-    let verdicts: Vec<&Value> = trial["next_fires"].as_array().expect("fires").iter().take(3).map(|fire| &fire["verdict"]).collect();
+    assert_eq!(
+        (&trial["id"], &trial["version"], &trial["next_run_at"]),
+        (&json!("s"), &json!(1), &json!("2026-01-05T01:00:00.000Z"))
+    );
+    let verdicts: Vec<&Value> =
+        trial["next_fires"].as_array().expect("fires").iter().take(3).map(|fire| &fire["verdict"]).collect();
     assert_eq!(verdicts, ["OUTSIDE_WINDOW", "RUN", "OUTSIDE_WINDOW"]);
     app.get("/schedules/s").await.expect(404);
-    assert_eq!(app.post("/schedules?dry_run=true", json!({"name":""})).await.expect(422)["errors"].as_array().map(Vec::len), Some(3));
+    assert_eq!(
+        app.post("/schedules?dry_run=true", json!({"name":""})).await.expect(422)["errors"].as_array().map(Vec::len),
+        Some(3)
+    );
 
     let created = app.create(document.clone()).await;
     assert_eq!(app.post("/schedules?dry_run=true", document.clone()).await.expect(409)["code"], "id_taken");
@@ -147,7 +155,8 @@ async fn a_dry_run_answers_as_the_write_would_and_changes_nothing() {
 async fn schedules_are_found_by_their_labels() {
     let mut app = TestApp::start().await;
     hourly(&app).await;
-    app.create(json!({"id":"t","name":"T","frequency":"DAILY","tasks":["LOG_ROTATION"],"labels":{"team":"core","env":"prod"}})).await;
+    app.create(json!({"id":"t","name":"T","frequency":"DAILY","tasks":["LOG_ROTATION"],"labels":{"team":"core","env":"prod"}}))
+        .await;
     for (label, count) in [("team", 2), ("team=core", 2), ("team=core,env=prod", 1), ("env=", 0), ("none", 0)] {
         assert_eq!(app.get(&format!("/schedules?label={label}")).await.expect(200)["count"], count, "{label}");
     }
@@ -171,7 +180,11 @@ async fn bad_pauses_and_freezes_name_their_fields_and_change_nothing() {
         ("/pause", json!({"until":"2020-01-01T00:00:00Z"}), vec!["reason", "until"]),
         ("/freezes", json!({"from":"2026-02-02T00:00:00Z","to":"2026-02-01T00:00:00Z","reason":"x"}), vec!["to"]),
         ("/freezes", json!({"from":"2025-02-02T00:00:00Z","to":"2025-02-03T00:00:00Z","reason":"x"}), vec!["to"]),
-        ("/freezes", json!({"targets":["nowhere",1,"default","default"]}), vec!["from", "to", "targets[0]", "targets[1]", "targets[3]", "reason"]),
+        (
+            "/freezes",
+            json!({"targets":["nowhere",1,"default","default"]}),
+            vec!["from", "to", "targets[0]", "targets[1]", "targets[3]", "reason"],
+        ),
     ] {
         let answer = app.post(path, body.clone()).await;
         let mut found: Vec<String> = answer.fields().into_iter().map(str::to_owned).collect();

@@ -287,12 +287,21 @@ async fn a_damaged_row_is_set_aside_and_the_rest_loads() {
 async fn pauses_and_freezes_are_kept_until_they_are_taken_away_and_a_damaged_one_is_set_aside() {
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(&folder.path().join("m.db")).await.unwrap();
-    let pause = |reason: &str| Arc::new(Pause { paused_by: "ann".into(), paused_at: now(), reason: reason.into(), until: Some(now()) });
+    let pause =
+        |reason: &str| Arc::new(Pause { paused_by: "ann".into(), paused_at: now(), reason: reason.into(), until: Some(now()) });
     let put_pause = |place: PausePlace, after| Change::Pause { place, before: None, after };
     let target = PausePlace::Target("eu".to_owned());
     let freeze = |number: u128| {
         let (created_by, reason) = ("ann".to_owned(), "x".to_owned());
-        Arc::new(Freeze { id: FreezeId(Uuid::from_u128(number)), from: now(), to: now(), targets: vec!["eu".into()], reason, created_by, created_at: now() })
+        Arc::new(Freeze {
+            id: FreezeId(Uuid::from_u128(number)),
+            from: now(),
+            to: now(),
+            targets: vec!["eu".into()],
+            reason,
+            created_by,
+            created_at: now(),
+        })
     };
     let put_freeze = |freeze: &Arc<Freeze>| Change::Freeze { before: None, after: Some(Arc::clone(freeze)) };
     let changes = [
