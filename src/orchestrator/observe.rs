@@ -42,12 +42,14 @@ fn pause(place: &PausePlace, before: Option<&Pause>, after: Option<&Pause>) {
 }
 
 fn freeze(before: Option<&Freeze>, after: Option<&Freeze>) {
-    let log = |freeze: &Freeze, message: &str| {
-        let (from, to) = (format_timestamp(freeze.from), format_timestamp(freeze.to));
-        tracing::info!(freeze_id = %freeze.id, from, to, targets = freeze.targets.join(","), reason = %freeze.reason, message);
-    };
-    after.iter().for_each(|freeze| log(freeze, "freeze made"));
-    before.iter().for_each(|freeze| log(freeze, "freeze removed"));
+    let words = |freeze: &Freeze| (format_timestamp(freeze.from), format_timestamp(freeze.to), freeze.targets.join(","));
+    if let Some(freeze) = after {
+        let (from, to, targets) = words(freeze);
+        tracing::info!(freeze_id = %freeze.id, by = %freeze.created_by, from, to, targets, reason = %freeze.reason, "freeze made");
+    } else if let Some(freeze) = before {
+        let (from, to, targets) = words(freeze);
+        tracing::info!(freeze_id = %freeze.id, from, to, targets, reason = %freeze.reason, "freeze removed");
+    }
 }
 
 fn target(metrics: &Metrics, name: &str, before: Option<&TargetState>, after: Option<&TargetState>) {
