@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use clap::CommandFactory;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
 use serde_json::Value;
 
@@ -103,6 +104,25 @@ fn commands_get_their_arguments() {
         "backup Memory b.db",
     ];
     assert_eq!(*fake.asked.borrow(), expected);
+}
+
+#[test]
+fn every_command_and_option_of_ctl_is_in_its_document() {
+    fn look(command: &clap::Command, document: &str, missing: &mut Vec<String>) {
+        let options = command.get_arguments().filter_map(|argument| argument.get_long()).filter(|long| *long != "help");
+        missing.extend(options.map(|long| format!("--{long}")).filter(|option| !document.contains(option)));
+        for inner in command.get_subcommands() {
+            if !document.contains(inner.get_name()) {
+                missing.push(inner.get_name().to_owned());
+            }
+            look(inner, document, missing);
+        }
+    }
+    let program = super::args::Cli::command();
+    let ctl = program.find_subcommand("ctl").expect("the command");
+    let mut missing = Vec::new();
+    look(ctl, include_str!("../../docs/CTL.md"), &mut missing);
+    assert_eq!(missing, Vec::<String>::new(), "docs/CTL.md does not name them");
 }
 
 #[test]
