@@ -144,7 +144,7 @@ pub(in crate::http) enum ParametersView {
 /// Values for one call.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(transparent)]
-#[schema(value_type = Object)]
+#[schema(value_type = BTreeMap<String, Value>)]
 pub(in crate::http) struct CallParameters(Map<String, Value>);
 
 /// A page of schedules.
