@@ -21,7 +21,7 @@ if (!created.data) throw new Error(`not created: ${created.error.detail}`);
 const schedule = { path: { id: created.data.id } };
 
 // run
-let run = await client.POST("/api/v1/maintenance/schedules/{id}/run", { params: schedule, body: { force: true } });
+const run = await client.POST("/api/v1/maintenance/schedules/{id}/run", { params: schedule, body: { force: true } });
 if (!run.data) throw new Error(`not run: ${run.error.detail}`);
 let job = run.data;
 
