@@ -171,6 +171,7 @@ async fn no_operation_passes_over_an_unknown_query_parameter() {
 fn every_operation_is_described_in_full() {
     for operation in operations() {
         let name = operation.name();
+        assert!(operation.document["security"].is_array(), "{name} does not say whether it needs a token");
         assert!(operation.document["summary"].as_str().is_some_and(|text| !text.is_empty()), "{name} has no summary");
         assert!(operation.document["description"].as_str().is_some_and(|text| !text.is_empty()), "{name} has no description");
         for parameter in operation.document["parameters"].as_array().into_iter().flatten() {
