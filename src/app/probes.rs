@@ -8,7 +8,7 @@ use crate::config::{Config, ProbeKind};
 use crate::domain::health::DEFAULT_PROBE_TIMEOUT;
 use crate::domain::ports::HealthProbe;
 use crate::executor::{HttpProbe, ThemisDbProbe};
-use crate::orchestrator::probes::{OrchestratorProbe, StoreProbe, TargetsProbe};
+use crate::orchestrator::probes::{OrchestratorProbe, PausesProbe, StoreProbe, TargetsProbe};
 use crate::orchestrator::{HealthRegistry, OrchestratorHandle};
 
 /// The service's own modules are looked at more often than others: they cost nothing.
@@ -19,6 +19,7 @@ pub(super) fn register_own(health: &HealthRegistry, handle: &OrchestratorHandle)
     register_module(health, "orchestrator", Arc::new(OrchestratorProbe(handle.clone())));
     register_module(health, "store", Arc::new(StoreProbe(handle.clone())));
     register_module(health, "targets", Arc::new(TargetsProbe(handle.clone())));
+    register_module(health, "pauses", Arc::new(PausesProbe(handle.clone())));
 }
 
 /// Registers a module of the service.

@@ -78,6 +78,12 @@ impl<'a> Fields<'a> {
         number
     }
 
+    /// True when a rule about a field was found broken.
+    pub fn has_error(&self, field: &str) -> bool {
+        let path = self.path(field);
+        self.errors.iter().any(|error| error.field == path)
+    }
+
     /// Notes a broken rule.
     pub fn error(&mut self, field: &str, message: impl Into<String>) {
         self.errors.push(FieldError::new(self.path(field), message));
@@ -122,6 +128,15 @@ impl<'a> Fields<'a> {
     fn wrong_type(&mut self, field: &str, expected: &str, value: &Value) {
         self.error(field, format!("must be {expected}, not {}", type_name(value)));
     }
+}
+
+/// The members of a document.
+///
+/// # Errors
+/// When it is no object.
+pub fn members_of(document: &Value) -> Result<&Map<String, Value>, Vec<FieldError>> {
+    let wrong = || vec![FieldError::new("", format!("the document must be an object, not {}", type_name(document)))];
+    document.as_object().ok_or_else(wrong)
 }
 
 /// What a JSON value is, for a message.

@@ -29,7 +29,7 @@ pub const DEFAULT_PROBE_INTERVAL: Duration = Duration::from_secs(15);
 pub const DEFAULT_PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Modules that the service registers for itself; a configured probe must not stand in their place.
-pub const OWN_MODULES: [&str; 6] = ["orchestrator", "store", "audit", "ticker", "targets", "auth_keys"];
+pub const OWN_MODULES: [&str; 7] = ["orchestrator", "store", "audit", "ticker", "targets", "pauses", "auth_keys"];
 
 /// What a probe says of its module.
 #[derive(Debug, Clone, PartialEq)]

@@ -102,6 +102,24 @@ impl fmt::Display for JobId {
     }
 }
 
+/// A freeze's id, a UUIDv7 made by the service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct FreezeId(pub Uuid);
+
+impl FreezeId {
+    /// Reads a freeze's id; `None` when the text is not a UUID, so no freeze can have it.
+    pub fn parse(text: &str) -> Option<Self> {
+        Uuid::try_parse(text).ok().map(Self)
+    }
+}
+
+impl fmt::Display for FreezeId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -75,6 +75,12 @@ wire_enum! {
         Halted = "HALTED",
         /// An operator cancelled the job.
         CancelledByOperator = "CANCELLED_BY_OPERATOR",
+        /// The schedule, its target, or everything was paused.
+        Paused = "PAUSED",
+        /// The target was frozen.
+        Frozen = "FROZEN",
+        /// An operator asked to leave this fire out.
+        SkippedByOperator = "SKIPPED_BY_OPERATOR",
         /// The service was shut down.
         Shutdown = "SHUTDOWN",
         /// The service ended while the job ran.

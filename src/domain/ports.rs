@@ -10,10 +10,12 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::audit::{AuditEvent, EncodedEvent};
+use super::freeze::Freeze;
 use super::health::HealthSignal;
 use super::idempotency::IdempotencyRecord;
 use super::ids::JobId;
 use super::job::{Job, Outcome};
+use super::pause::{Pause, PausePlace};
 use super::schedule::Schedule;
 use super::target_state::TargetState;
 use super::task::TaskType;
@@ -62,6 +64,22 @@ pub enum Change {
         /// As it is.
         after: Option<Arc<IdempotencyRecord>>,
     },
+    /// All targets or one were paused (no before), paused anew, or resumed (no after). A schedule's own pause is a change of the schedule.
+    Pause {
+        /// What is paused; never a schedule.
+        place: PausePlace,
+        /// As it was.
+        before: Option<Arc<Pause>>,
+        /// As it is.
+        after: Option<Arc<Pause>>,
+    },
+    /// A freeze was made (no before) or removed (no after).
+    Freeze {
+        /// As it was.
+        before: Option<Arc<Freeze>>,
+        /// As it is.
+        after: Option<Arc<Freeze>>,
+    },
     /// What is known of a target has changed. Not stored: a service that starts asks anew.
     Target {
         /// The target's name.
@@ -87,6 +105,10 @@ pub struct StoredState {
     pub jobs: Vec<Job>,
     /// In no particular order; some may have expired.
     pub idempotency: Vec<IdempotencyRecord>,
+    /// What is paused apart from schedules, in no particular order.
+    pub pauses: Vec<(PausePlace, Pause)>,
+    /// In no particular order; some may be over.
+    pub freezes: Vec<Freeze>,
     /// Names of the bundles that were installed at some time.
     pub installed_bundles: Vec<String>,
     /// Events of earlier commits that may be missing from the audit trail, in the order of their positions.

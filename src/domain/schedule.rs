@@ -12,6 +12,8 @@ use super::catalog::Catalog;
 use super::cron::CronExpression;
 use super::ids::{JobId, ScheduleId};
 use super::job::JobState;
+use super::labels::Labels;
+use super::pause::{Pause, SkipNext};
 use super::task::{TaskSpec, TaskType};
 use super::time::{Timestamp, serde_millis, serde_millis_option};
 use super::vocabulary::wire_enum;
@@ -177,6 +179,9 @@ pub struct ScheduleDefinition {
     /// See [`OnWindowClose`].
     #[serde(default = "OnWindowClose::usual")]
     pub on_window_close: OnWindowClose,
+    /// What it can be found by.
+    #[serde(default, skip_serializing_if = "Labels::is_empty")]
+    pub labels: Labels,
 }
 
 /// A schedule as the service keeps it.
@@ -220,6 +225,12 @@ pub struct RunState {
     /// The next fire that has not been dealt with; `None` when disabled.
     #[serde(default, with = "serde_millis_option", skip_serializing_if = "Option::is_none")]
     pub next_run_at: Option<Timestamp>,
+    /// The pause that somebody asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pause: Option<Arc<Pause>>,
+    /// The fire that somebody asked to leave out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skip_next: Option<Arc<SkipNext>>,
     /// How long each task took when it last succeeded, in milliseconds, by the task's name: the last [`KEPT_DURATIONS`], oldest
     /// first.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -319,6 +330,7 @@ impl ScheduleDefinition {
             misfire_policy,
             fit_check,
             on_window_close,
+            labels,
         } = self;
         let mut document = json!({
             "name": name,
@@ -334,6 +346,7 @@ impl ScheduleDefinition {
             "misfire_policy": misfire_policy,
             "fit_check": fit_check,
             "on_window_close": on_window_close,
+            "labels": labels,
         });
         match target {
             TargetSelection::One(target) => document["target"] = json!(target),

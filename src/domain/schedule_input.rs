@@ -5,8 +5,9 @@ use serde_json::{Map, Value};
 
 use super::catalog::Catalog;
 use super::cron::CronExpression;
-use super::fields::{FieldError, Fields, printable, printable_message, type_name};
+use super::fields::{FieldError, Fields, members_of, printable, printable_message, type_name};
 use super::ids::ScheduleId;
+use super::labels::Labels;
 use super::merge_patch;
 use super::schedule::{Frequency, MisfirePolicy, OnWindowClose, ScheduleDefinition};
 use super::target_input::{TARGET_FIELDS, read_target};
@@ -28,7 +29,7 @@ pub const DEFAULT_MAX_ATTEMPTS: u8 = 3;
 pub const MAX_TIMEOUT_SECONDS: u32 = 86_400;
 
 /// Fields that the service writes; in a request they are ignored, so that what was read can be sent back.
-const OUTPUT_ONLY: [&str; 12] = [
+const OUTPUT_ONLY: [&str; 15] = [
     "created_at",
     "updated_at",
     "created_by",
@@ -41,6 +42,9 @@ const OUTPUT_ONLY: [&str; 12] = [
     "warnings",
     "last_success_at",
     "task_durations_ms",
+    "pause",
+    "skip_next",
+    "next_fires",
 ];
 
 /// A schedule as a request describes it.
@@ -57,10 +61,7 @@ pub struct ScheduleInput {
 /// # Errors
 /// Every broken rule, with its field.
 pub fn parse(document: &Value, catalog: &Catalog, now: Timestamp) -> Result<ScheduleInput, Vec<FieldError>> {
-    let Value::Object(members) = document else {
-        return Err(vec![FieldError::new("", format!("the document must be an object, not {}", type_name(document)))]);
-    };
-    let mut fields = Fields::new(members, "");
+    let mut fields = Fields::new(members_of(document)?, "");
     fields.ignore(&OUTPUT_ONLY);
 
     let id =
@@ -82,6 +83,7 @@ pub fn parse(document: &Value, catalog: &Catalog, now: Timestamp) -> Result<Sche
     let fit_check = fields.boolean("fit_check").unwrap_or(false);
     let on_window_close =
         word(&mut fields, "on_window_close", OnWindowClose::ALL, OnWindowClose::parse).unwrap_or(OnWindowClose::usual());
+    let labels = Labels::read(&mut fields);
 
     let errors = fields.finish();
     match timing {
@@ -102,6 +104,7 @@ pub fn parse(document: &Value, catalog: &Catalog, now: Timestamp) -> Result<Sche
                 misfire_policy,
                 fit_check,
                 on_window_close,
+                labels,
             },
         }),
         _ => Err(errors),

@@ -23,6 +23,24 @@ wire_enum! {
     }
 }
 
+wire_enum! {
+    /// Whether jobs can start on a target.
+    TargetStatus {
+        /// They can.
+        Ready = "READY",
+        /// It runs as many as it may.
+        Busy = "BUSY",
+        /// It is paused, or all targets are.
+        Paused = "PAUSED",
+        /// It is frozen.
+        Frozen = "FROZEN",
+        /// A pre-flight check says not now.
+        Postponed = "POSTPONED",
+        /// It does not answer.
+        Unreachable = "UNREACHABLE",
+    }
+}
+
 /// A target as the rules see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TargetState {

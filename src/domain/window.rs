@@ -70,6 +70,11 @@ impl Window {
         u8::try_from(instant.hour()).is_ok_and(|hour| self.contains_hour(hour))
     }
 
+    /// Says that the window is not open at `instant`.
+    pub fn excludes(self, instant: Timestamp) -> String {
+        format!("it is {} and the window is {self}", instant.format("%H:%M UTC"))
+    }
+
     /// When the window that is open at `instant` closes; `None` when it is closed then, or never closes.
     pub fn closes_after(self, instant: Timestamp) -> Option<Timestamp> {
         if self.is_whole_day() || !self.contains(instant) {

@@ -19,7 +19,7 @@ use super::problem::Problem;
 use super::state::HttpState;
 use crate::domain::audit::{AuditEvent, AuditOutcome, EncodedEvent};
 use crate::domain::fields::printable;
-use crate::domain::ids::{JobId, ScheduleId};
+use crate::domain::ids::{FreezeId, JobId, ScheduleId};
 
 /// The actor of a request whose token was missing or not accepted.
 const ANONYMOUS: &str = "anonymous";
@@ -126,9 +126,18 @@ fn object(path: &str) -> String {
     let mut segments = path.strip_prefix(BASE_PATH).unwrap_or_default().split('/').skip(1);
     match (segments.next(), segments.next()) {
         (Some("schedules"), Some(id)) if ScheduleId::parse(id).is_ok() => format!("schedule/{id}"),
+        (Some("freezes"), Some(id)) if FreezeId::parse(id).is_some() => format!("freeze/{id}"),
+        (Some("targets"), Some(name)) if is_name(name) => format!("target/{name}"),
+        (Some("pause" | "resume"), None) => "targets".to_owned(),
         (Some("jobs"), Some(id)) if JobId::parse(id).is_some() => format!("job/{id}"),
         _ => printable(path),
     }
+}
+
+/// Whether a segment can be a target's name.
+fn is_name(segment: &str) -> bool {
+    let in_a_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-');
+    !segment.is_empty() && segment.bytes().all(in_a_name)
 }
 
 #[cfg(test)]
@@ -183,6 +192,6 @@ mod tests {
     fn every_write_of_the_document_has_its_operation_id() {
         let writes: Vec<&str> =
             OPERATIONS.iter().filter(|((method, _), _)| method != Method::GET).map(|(_, id)| id.as_str()).collect();
-        assert_eq!(writes.len(), 9, "{writes:?}");
+        assert_eq!(writes.len(), 18, "{writes:?}");
     }
 }

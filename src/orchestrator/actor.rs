@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::attempts::Attempts;
-use super::batch::{Batch, acknowledge, decide_command, decide_report};
+use super::batch::{Batch, acknowledge, contacts, decide_command, decide_report};
 use super::commit::{Commit, Committed, committed};
 use super::core::{Decided, Effect, Rules, State, Step};
 use super::error::CommandError;
@@ -336,6 +336,7 @@ impl Orchestrator {
         self.perform(effects, &changes);
         self.outbox.record(events, self.last_now).await;
         batch.replies.into_iter().for_each(|reply| reply(true));
+        self.handle.view.note_contacts(contacts(&batch.reports, &self.handle.view, self.last_now));
         batch.reports.iter().for_each(acknowledge);
         self.prune_again(batch.prune_again);
     }

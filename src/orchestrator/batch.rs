@@ -3,7 +3,10 @@
 use super::core::{Decided, Operation, Step};
 use super::error::CommandError;
 use super::message::{AttemptNews, Command, Reply, Report};
+use super::view::{Contact, ReadView};
 use crate::domain::audit::EncodedEvent;
+use crate::domain::ports::TargetAnswer;
+use crate::domain::time::Timestamp;
 
 /// What a batch owes its callers: each reply is sent after the commit, and says 503 if there was none.
 pub(super) type PendingReply = Box<dyn FnOnce(bool) + Send>;
@@ -54,6 +57,26 @@ pub(super) fn decide_report(step: &mut Step<'_>, report: &Report) {
     }
 }
 
+/// What the reports tell of their targets.
+pub(super) fn contacts(reports: &[Report], view: &ReadView, at: Timestamp) -> Vec<(String, Contact)> {
+    let contact = |report: &Report| match report {
+        Report::Target { name, answer } => {
+            let (answered, message) = match answer {
+                TargetAnswer::Ready => (true, None),
+                TargetAnswer::Postpone(why) => (true, Some(why.clone())),
+                TargetAnswer::Unreachable(why) => (false, Some(why.clone())),
+            };
+            Some((name.clone(), Contact { at, answered, http_status: None, message }))
+        }
+        Report::Attempt { id, news: AttemptNews::Reported(report) } => {
+            let (answered, message) = (report.answered?, report.error_message.clone());
+            Some((view.job(id.job_id)?.target.clone(), Contact { at, answered, http_status: report.http_status, message }))
+        }
+        Report::Attempt { .. } => None,
+    };
+    reports.iter().filter_map(contact).collect()
+}
+
 /// Tells who waits for it that a report is durable.
 pub(super) fn acknowledge(report: &Report) {
     if let Report::Attempt { news: AttemptNews::Checkpoint { kept, .. }, .. } = report {
@@ -71,8 +94,12 @@ pub(super) fn decide_command(step: &mut Step<'_>, command: Command) -> PendingRe
             let create = |step: &mut Step<'_>| step.create_schedule(&caller, *input?);
             answer(reply, step.alone(|step| step.once(&caller, operation, idempotency, create)))
         }
-        Command::ReplaceSchedule { caller, id, input, precondition, reply } => {
-            answer(reply, step.alone(|step| step.replace_schedule(&caller, &id, *input, &precondition)))
+        Command::TryCreateSchedule { caller, input, reply } => {
+            answer(reply, step.tried(|step| step.create_schedule(&caller, *input)))
+        }
+        Command::ReplaceSchedule { caller, id, input, precondition, dry_run, reply } => {
+            let replace = |step: &mut Step<'_>| step.replace_schedule(&caller, &id, *input, &precondition);
+            answer(reply, if dry_run { step.tried(replace) } else { step.alone(replace) })
         }
         Command::PatchSchedule { caller, id, patch, prepared, precondition, reply } => {
             answer(reply, step.alone(|step| step.patch_schedule(&caller, &id, &patch, prepared, &precondition)))
@@ -93,6 +120,14 @@ pub(super) fn decide_command(step: &mut Step<'_>, command: Command) -> PendingRe
             let retry = |step: &mut Step<'_>| step.retry_job(&caller, id);
             answer(reply, step.alone(|step| step.once(&caller, operation, idempotency, retry)))
         }
+        Command::HoldSchedule { caller, id, hold, reply } => {
+            answer(reply, step.alone(|step| step.hold_schedule(&caller, &id, hold)))
+        }
+        Command::HoldTargets { caller, target, input, reply } => {
+            answer(reply, step.alone(|step| step.hold_targets(&caller, target, input)))
+        }
+        Command::CreateFreeze { caller, input, reply } => answer(reply, step.alone(|step| step.create_freeze(&caller, input))),
+        Command::DeleteFreeze { caller, id, reply } => answer(reply, step.alone(|step| step.delete_freeze(&caller, id))),
         Command::CancelJob { caller, id, reply } => answer(reply, step.alone(|step| step.cancel_job(&caller, id))),
     }
 }

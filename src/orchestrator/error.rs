@@ -1,7 +1,8 @@
 //! Why a command was not carried out. `http` holds the one table from these to statuses.
 
 use crate::domain::fields::FieldError;
-use crate::domain::ids::{JobId, ScheduleId};
+use crate::domain::ids::{FreezeId, JobId, ScheduleId};
+use crate::domain::time::{Timestamp, format_timestamp};
 
 /// Why a command was not carried out. Nothing has changed then, unless a variant says otherwise.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -18,6 +19,28 @@ pub enum CommandError {
     /// The caller's token is limited to other targets or schedules; whether the object exists is not said.
     #[error("this is outside the targets and schedules that the token is limited to")]
     OutsideAccess,
+    /// No configured target has this name.
+    #[error("there is no target '{0}'")]
+    TargetNotFound(String),
+    /// No freeze has this id: it never existed, was removed, or is long over.
+    #[error("there is no freeze '{0}'")]
+    FreezeNotFound(FreezeId),
+    /// Another freeze is about one of its targets at some moment.
+    #[error("freeze '{id}' from {} to {} overlaps it; remove that one, or leave a gap", format_timestamp(*.from), format_timestamp(*.to))]
+    FreezeOverlaps {
+        /// The other one.
+        id: FreezeId,
+        /// Its first moment.
+        from: Timestamp,
+        /// The first moment after it.
+        to: Timestamp,
+    },
+    /// So many freezes are kept already.
+    #[error("there are already {0} freezes; remove some that are not needed")]
+    TooManyFreezes(usize),
+    /// There is no fire to leave out.
+    #[error("schedule '{0}' is disabled: there is no next fire")]
+    NoNextFire(ScheduleId),
     /// Another schedule has this id.
     #[error("there is already a schedule '{0}'")]
     IdTaken(ScheduleId),

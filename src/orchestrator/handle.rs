@@ -7,14 +7,16 @@ use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::CommandError;
-use super::message::{Command, Message, Prepared};
+use super::message::{Command, Message, Prepared, ScheduleHold};
 use super::precondition::Precondition;
 use super::probes::SharedStatus;
 use super::view::ReadView;
 use crate::domain::catalog::Catalog;
+use crate::domain::freeze::{Freeze, FreezeInput};
 use crate::domain::idempotency::{Answered, IdempotentRequest};
-use crate::domain::ids::{JobId, ScheduleId};
+use crate::domain::ids::{FreezeId, JobId, ScheduleId};
 use crate::domain::job::Job;
+use crate::domain::pause::{self, PauseInput};
 use crate::domain::ports::Clock;
 use crate::domain::principal::Caller;
 use crate::domain::schedule::Schedule;
@@ -58,7 +60,8 @@ impl OrchestratorHandle {
         self.ask(|reply| Command::CreateSchedule { caller, input, idempotency, reply }).await
     }
 
-    /// Replaces a schedule's definition. A document that says what is already there changes nothing.
+    /// Replaces a schedule's definition. A document that says what is already there changes nothing. With `dry_run` nothing is done, and the
+    /// answer is what it would have been.
     ///
     /// # Errors
     /// `Invalid`, `ScheduleNotFound`, `PreconditionFailed`, `Busy`, `Stopped`, `StoreUnavailable`.
@@ -68,6 +71,7 @@ impl OrchestratorHandle {
         id: ScheduleId,
         document: &Value,
         precondition: Precondition,
+        dry_run: bool,
     ) -> Result<Arc<Schedule>, CommandError> {
         // Unknown ids are 404 whatever the document says.
         let known = self.view.schedule(&id);
@@ -79,7 +83,7 @@ impl OrchestratorHandle {
         let input = schedule_input::parse(document, &self.catalog.within(&caller.access), self.clock.now());
         let input = input
             .map_err(|errors| if known { CommandError::Invalid(errors) } else { CommandError::ScheduleNotFound(id.clone()) })?;
-        self.ask(|reply| Command::ReplaceSchedule { caller, id, input: Box::new(input), precondition, reply }).await
+        self.ask(|reply| Command::ReplaceSchedule { caller, id, input: Box::new(input), precondition, dry_run, reply }).await
     }
 
     /// Applies a JSON merge patch (RFC 7396) to a schedule's definition.
@@ -170,6 +174,88 @@ impl OrchestratorHandle {
     /// `JobNotFound`, `JobOver`, `Busy`, `Stopped`, `StoreUnavailable`.
     pub async fn cancel_job(&self, caller: Caller, id: JobId) -> Result<Arc<Job>, CommandError> {
         self.ask(|reply| Command::CancelJob { caller, id, reply }).await
+    }
+
+    /// What creating a schedule would answer; nothing of it is done.
+    ///
+    /// # Errors
+    /// As [`OrchestratorHandle::create_schedule`], but for the idempotency key.
+    pub async fn try_create_schedule(&self, caller: Caller, document: &Value) -> Result<Arc<Schedule>, CommandError> {
+        if names_outside(document, &caller.access, &self.catalog, Some(DEFAULT_TARGET)) {
+            return Err(CommandError::OutsideAccess);
+        }
+        let input = schedule_input::parse(document, &self.catalog.within(&caller.access), self.clock.now());
+        let input = Box::new(input.map_err(CommandError::Invalid)?);
+        self.ask(|reply| Command::TryCreateSchedule { caller, input, reply }).await
+    }
+
+    /// Pauses a schedule: its fires are skipped until it is resumed, or until a time. Jobs of fires that wait are skipped, too; a job
+    /// that runs goes on, and a run by hand is made.
+    ///
+    /// # Errors
+    /// `Invalid`, `ScheduleNotFound`, `Busy`, `Stopped`, `StoreUnavailable`.
+    pub async fn pause_schedule(&self, caller: Caller, id: ScheduleId, document: &Value) -> Result<Arc<Schedule>, CommandError> {
+        self.permit(&caller, self.view.schedule(&id).as_deref())?;
+        let input = PauseInput::parse(document, self.clock.now()).map_err(CommandError::Invalid)?;
+        self.ask(|reply| Command::HoldSchedule { caller, id, hold: ScheduleHold::Pause(input), reply }).await
+    }
+
+    /// Ends a schedule's pause, and takes back that a fire is left out. Nothing happens when there is neither.
+    ///
+    /// # Errors
+    /// `ScheduleNotFound`, `Busy`, `Stopped`, `StoreUnavailable`.
+    pub async fn resume_schedule(&self, caller: Caller, id: ScheduleId) -> Result<Arc<Schedule>, CommandError> {
+        self.ask(|reply| Command::HoldSchedule { caller, id, hold: ScheduleHold::Resume, reply }).await
+    }
+
+    /// Leaves the next fire of a schedule out.
+    ///
+    /// # Errors
+    /// `Invalid`, `ScheduleNotFound`, `NoNextFire`, `Busy`, `Stopped`, `StoreUnavailable`.
+    pub async fn skip_next_fire(
+        &self,
+        caller: Caller,
+        id: ScheduleId,
+        document: Option<&Value>,
+    ) -> Result<Arc<Schedule>, CommandError> {
+        self.permit(&caller, self.view.schedule(&id).as_deref())?;
+        let reason = pause::parse_skip(document).map_err(CommandError::Invalid)?;
+        self.ask(|reply| Command::HoldSchedule { caller, id, hold: ScheduleHold::SkipNext(reason), reply }).await
+    }
+
+    /// Pauses one target, or all: nothing starts there, and jobs that wait for it are skipped. Jobs that run go on.
+    ///
+    /// # Errors
+    /// `Invalid`, `TargetNotFound`, `OutsideAccess`, `Busy`, `Stopped`, `StoreUnavailable`.
+    pub async fn pause_targets(&self, caller: Caller, target: Option<String>, document: &Value) -> Result<(), CommandError> {
+        let input = PauseInput::parse(document, self.clock.now()).map_err(CommandError::Invalid)?;
+        self.ask(|reply| Command::HoldTargets { caller, target, input: Some(input), reply }).await
+    }
+
+    /// Ends the pause of one target, or the one of all. Nothing happens when there is none.
+    ///
+    /// # Errors
+    /// `TargetNotFound`, `OutsideAccess`, `Busy`, `Stopped`, `StoreUnavailable`.
+    pub async fn resume_targets(&self, caller: Caller, target: Option<String>) -> Result<(), CommandError> {
+        self.ask(|reply| Command::HoldTargets { caller, target, input: None, reply }).await
+    }
+
+    /// Makes a freeze: nothing starts on its targets while it lasts, and jobs that run stop before their next task.
+    ///
+    /// # Errors
+    /// `Invalid`, `OutsideAccess`, `FreezeOverlaps`, `TooManyFreezes`, `Busy`, `Stopped`, `StoreUnavailable`.
+    pub async fn create_freeze(&self, caller: Caller, document: &Value) -> Result<Arc<Freeze>, CommandError> {
+        let catalog = self.catalog.within(&caller.access);
+        let input = FreezeInput::parse(document, &catalog, self.clock.now()).map_err(CommandError::Invalid)?;
+        self.ask(|reply| Command::CreateFreeze { caller, input, reply }).await
+    }
+
+    /// Removes a freeze.
+    ///
+    /// # Errors
+    /// `FreezeNotFound`, `OutsideAccess`, `Busy`, `Stopped`, `StoreUnavailable`.
+    pub async fn delete_freeze(&self, caller: Caller, id: FreezeId) -> Result<(), CommandError> {
+        self.ask(|reply| Command::DeleteFreeze { caller, id, reply }).await
     }
 
     /// Posts the heartbeat: look at the clock, and at what is due. Never waits; a beat that finds the mailbox full is not needed.

@@ -7,9 +7,11 @@ use tokio::sync::{Notify, oneshot};
 use super::core::AttemptId;
 use super::error::CommandError;
 use super::precondition::Precondition;
+use crate::domain::freeze::{Freeze, FreezeInput};
 use crate::domain::idempotency::{Answered, IdempotentRequest};
-use crate::domain::ids::{JobId, ScheduleId};
+use crate::domain::ids::{FreezeId, JobId, ScheduleId};
 use crate::domain::job::Job;
+use crate::domain::pause::PauseInput;
 use crate::domain::ports::{AttemptReport, Checkpoint, TargetAnswer};
 use crate::domain::principal::Caller;
 use crate::domain::schedule::Schedule;
@@ -48,11 +50,19 @@ pub(super) enum Command {
         idempotency: Option<IdempotentRequest>,
         reply: Reply<Answered<Schedule>>,
     },
+    /// Only says what would come of it.
+    TryCreateSchedule {
+        caller: Caller,
+        input: Box<ScheduleInput>,
+        reply: Reply<Arc<Schedule>>,
+    },
     ReplaceSchedule {
         caller: Caller,
         id: ScheduleId,
         input: Box<ScheduleInput>,
         precondition: Precondition,
+        /// Only says what would come of it.
+        dry_run: bool,
         reply: Reply<Arc<Schedule>>,
     },
     PatchSchedule {
@@ -90,11 +100,43 @@ pub(super) enum Command {
         idempotency: Option<IdempotentRequest>,
         reply: Reply<Answered<Job>>,
     },
+    HoldSchedule {
+        caller: Caller,
+        id: ScheduleId,
+        hold: ScheduleHold,
+        reply: Reply<Arc<Schedule>>,
+    },
+    /// Pauses all targets or one; without an input resumes them.
+    HoldTargets {
+        caller: Caller,
+        target: Option<String>,
+        input: Option<PauseInput>,
+        reply: Reply<()>,
+    },
+    CreateFreeze {
+        caller: Caller,
+        input: FreezeInput,
+        reply: Reply<Arc<Freeze>>,
+    },
+    DeleteFreeze {
+        caller: Caller,
+        id: FreezeId,
+        reply: Reply<()>,
+    },
     CancelJob {
         caller: Caller,
         id: JobId,
         reply: Reply<Arc<Job>>,
     },
+}
+
+/// What can be asked for that holds a schedule back, or lets it go on.
+pub(super) enum ScheduleHold {
+    Pause(PauseInput),
+    /// Ends a pause and takes back that a fire is left out.
+    Resume,
+    /// Leaves the next fire out, for this reason or without one.
+    SkipNext(String),
 }
 
 /// What comes in from outside the loop. It is kept and told again when what it decides cannot be committed.
@@ -123,10 +165,15 @@ impl Command {
         // A caller that has gone away needs no answer.
         match self {
             Self::CreateSchedule { reply, .. } => drop(reply.send(Err(error))),
-            Self::ReplaceSchedule { reply, .. } | Self::PatchSchedule { reply, .. } | Self::SetEnabled { reply, .. } => {
+            Self::TryCreateSchedule { reply, .. }
+            | Self::ReplaceSchedule { reply, .. }
+            | Self::PatchSchedule { reply, .. }
+            | Self::SetEnabled { reply, .. }
+            | Self::HoldSchedule { reply, .. } => drop(reply.send(Err(error))),
+            Self::CreateFreeze { reply, .. } => drop(reply.send(Err(error))),
+            Self::DeleteSchedule { reply, .. } | Self::HoldTargets { reply, .. } | Self::DeleteFreeze { reply, .. } => {
                 drop(reply.send(Err(error)))
             }
-            Self::DeleteSchedule { reply, .. } => drop(reply.send(Err(error))),
             Self::RunSchedule { reply, .. } | Self::RetryJob { reply, .. } => drop(reply.send(Err(error))),
             Self::CancelJob { reply, .. } => drop(reply.send(Err(error))),
         }

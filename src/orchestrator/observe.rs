@@ -1,10 +1,12 @@
 //! What committed changes mean for metrics and log.
 
+use crate::domain::freeze::Freeze;
 use crate::domain::job::{Job, JobState, JobTask};
+use crate::domain::pause::{Pause, PausePlace};
 use crate::domain::ports::Change;
 use crate::domain::schedule::Schedule;
 use crate::domain::target_state::{Breaker, TargetState};
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Timestamp, format_timestamp};
 use crate::telemetry::Metrics;
 
 /// Counts and logs every committed change.
@@ -17,6 +19,8 @@ pub(super) fn changes(metrics: &Metrics, changes: &[Change]) {
             Change::Job { after: None, .. } => pruned += 1,
             Change::Idempotency { .. } => {}
             Change::Target { name, before, after } => target(metrics, name, before.as_deref(), after.as_deref()),
+            Change::Pause { place, before, after } => pause(place, before.as_deref(), after.as_deref()),
+            Change::Freeze { before, after } => freeze(before.as_deref(), after.as_deref()),
             Change::BundleInstalled { name } => tracing::info!(bundle = %name, "bundle installed"),
         }
     }
@@ -24,6 +28,26 @@ pub(super) fn changes(metrics: &Metrics, changes: &[Change]) {
         metrics.jobs_pruned(pruned);
         tracing::debug!(pruned, "jobs pruned");
     }
+}
+
+fn pause(place: &PausePlace, before: Option<&Pause>, after: Option<&Pause>) {
+    match (before, after) {
+        (before, Some(after)) if before != Some(after) => {
+            let until = after.until.map(format_timestamp);
+            tracing::warn!(%place, by = %after.paused_by, until, reason = %after.reason, "paused");
+        }
+        (Some(before), None) => tracing::info!(%place, reason = %before.reason, "resumed"),
+        _ => {}
+    }
+}
+
+fn freeze(before: Option<&Freeze>, after: Option<&Freeze>) {
+    let log = |freeze: &Freeze, message: &str| {
+        let (from, to) = (format_timestamp(freeze.from), format_timestamp(freeze.to));
+        tracing::info!(freeze_id = %freeze.id, from, to, targets = freeze.targets.join(","), reason = %freeze.reason, message);
+    };
+    after.iter().for_each(|freeze| log(freeze, "freeze made"));
+    before.iter().for_each(|freeze| log(freeze, "freeze removed"));
 }
 
 fn target(metrics: &Metrics, name: &str, before: Option<&TargetState>, after: Option<&TargetState>) {
@@ -63,6 +87,20 @@ fn schedule(metrics: &Metrics, before: Option<&Schedule>, after: Option<&Schedul
             tracing::info!(schedule_id = %after.id, version = after.version, by = %after.updated_by, "schedule changed");
         }
         _ => {}
+    }
+    let pause_of = |schedule: Option<&Schedule>| schedule.and_then(|schedule| schedule.run.pause.clone());
+    if let Some(schedule) = after {
+        let place = PausePlace::Schedule(schedule.id.clone());
+        pause(&place, pause_of(before).as_deref(), pause_of(after).as_deref());
+        let skip = schedule
+            .run
+            .skip_next
+            .as_ref()
+            .filter(|skip| before.is_none_or(|before| before.run.skip_next.as_ref() != Some(*skip)));
+        if let Some(skip) = skip {
+            let (schedule_id, scheduled_for) = (&schedule.id, format_timestamp(skip.scheduled_for));
+            tracing::info!(%schedule_id, scheduled_for, by = %skip.requested_by, reason = %skip.reason, "next fire left out");
+        }
     }
 }
 

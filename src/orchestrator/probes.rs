@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::handle::OrchestratorHandle;
 use crate::domain::access::Access;
 use crate::domain::health::{HealthSignal, HealthStatus};
+use crate::domain::pause::PausePlace;
 use crate::domain::ports::HealthProbe;
 use crate::domain::target_state::{Breaker, TargetState};
 use crate::domain::time::{Timestamp, format_timestamp};
@@ -176,6 +177,42 @@ pub fn targets_signal(handle: &OrchestratorHandle, access: &Access) -> HealthSig
         complaints => HealthSignal::new(HealthStatus::Degraded, complaints.join("; ")),
     };
     HealthSignal { details, ..signal }
+}
+
+/// What is paused or frozen. Somebody wants it so: no illness, but good to see in a report.
+pub struct PausesProbe(pub OrchestratorHandle);
+
+#[async_trait]
+impl HealthProbe for PausesProbe {
+    async fn check(&self) -> HealthSignal {
+        pauses_signal(&self.0, &Access::UNLIMITED)
+    }
+}
+
+/// What [`PausesProbe`] says to a caller of this access.
+pub fn pauses_signal(handle: &OrchestratorHandle, access: &Access) -> HealthSignal {
+    let (holds, now) = (handle.view.holds(), handle.clock.now());
+    let mut words: Vec<String> = Vec::new();
+    words.extend(holds.of_all().filter(|pause| pause.holds_at(now)).map(|pause| pause.explain(&PausePlace::All)));
+    let targets = holds.targets().filter(|(name, pause)| access.allows_target(name) && pause.holds_at(now));
+    let targets: Vec<String> = targets.map(|(name, pause)| pause.explain(&PausePlace::Target(name.to_owned()))).collect();
+    let paused_targets = targets.len();
+    words.extend(targets);
+    let schedules = handle.view.counts_within(now, access, &handle.catalog).paused_schedules;
+    if schedules > 0 {
+        words.push(format!("{schedules} schedules are paused"));
+    }
+    let visible = || holds.freezes().filter(|freeze| freeze.is_visible_to(access));
+    let active: Vec<String> = visible().filter(|freeze| freeze.holds_at(now)).map(|freeze| freeze.words()).collect();
+    let (frozen, planned) = (active.len(), visible().filter(|freeze| now < freeze.from).count());
+    words.extend(active);
+    let message = if words.is_empty() { "nothing is paused or frozen".to_owned() } else { words.join("; ") };
+    HealthSignal::new(HealthStatus::Healthy, message)
+        .with_detail("all_paused", holds.of_all().is_some_and(|pause| pause.holds_at(now)))
+        .with_detail("paused_targets", paused_targets)
+        .with_detail("paused_schedules", schedules)
+        .with_detail("active_freezes", frozen)
+        .with_detail("planned_freezes", planned)
 }
 
 pub(super) type SharedStatus = Arc<ActorStatus>;

@@ -12,8 +12,10 @@ use parking_lot::RwLock;
 
 use crate::domain::access::Access;
 use crate::domain::catalog::Catalog;
+use crate::domain::holds::Holds;
 use crate::domain::ids::{JobId, ScheduleId};
 use crate::domain::job::{Job, JobState};
+use crate::domain::labels::LabelSelector;
 use crate::domain::ports::Change;
 use crate::domain::schedule::Schedule;
 use crate::domain::target_state::TargetState;
@@ -41,6 +43,8 @@ pub struct ScheduleQuery {
     pub enabled: Option<bool>,
     /// Only those of one target.
     pub target: Option<String>,
+    /// Only those with these labels.
+    pub labels: LabelSelector,
     /// Only what the caller may see.
     pub access: Access,
     /// Items on the page.
@@ -77,6 +81,8 @@ pub struct Counts {
     pub total_schedules: usize,
     /// Those that fire.
     pub enabled_schedules: usize,
+    /// Those that somebody paused.
+    pub paused_schedules: usize,
     /// Jobs that wait for a slot.
     pub pending_jobs: usize,
     /// Jobs under way.
@@ -97,6 +103,7 @@ pub struct ReadView {
 struct Inner {
     schedules: BTreeMap<ScheduleId, Arc<Schedule>>,
     enabled_schedules: usize,
+    paused_schedules: usize,
     jobs: BTreeMap<JobKey, Arc<Job>>,
     created_at: HashMap<JobId, Timestamp>,
     jobs_of_schedule: HashMap<ScheduleId, BTreeSet<JobKey>>,
@@ -106,6 +113,34 @@ struct Inner {
     failed: BTreeSet<JobKey>,
     /// Targets of which something is out of the ordinary.
     targets: BTreeMap<String, Arc<TargetState>>,
+    /// Pauses and freezes.
+    holds: Arc<Holds>,
+    /// Jobs that wait and run, by target.
+    queues: BTreeMap<String, QueueLengths>,
+    /// What targets answered last.
+    contacts: BTreeMap<String, Contact>,
+}
+
+/// A target's jobs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct QueueLengths {
+    /// Those that wait for a slot.
+    pub pending: usize,
+    /// Those under way.
+    pub running: usize,
+}
+
+/// What came of the last time that a target was spoken to for a job. Probes do not count, and nothing of it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contact {
+    /// When it was over.
+    pub at: Timestamp,
+    /// Whether the target answered at all.
+    pub answered: bool,
+    /// Status of the answer, when there was one.
+    pub http_status: Option<u16>,
+    /// What was wrong, in words.
+    pub message: Option<String>,
 }
 
 impl ReadView {
@@ -119,6 +154,17 @@ impl ReadView {
         self.inner.read().targets.get(name).cloned()
     }
 
+    /// Pauses and freezes.
+    pub fn holds(&self) -> Arc<Holds> {
+        Arc::clone(&self.inner.read().holds)
+    }
+
+    /// A target's jobs that wait and run, and what it answered last.
+    pub fn target_work(&self, name: &str) -> (QueueLengths, Option<Contact>) {
+        let inner = self.inner.read();
+        (inner.queues.get(name).copied().unwrap_or_default(), inner.contacts.get(name).cloned())
+    }
+
     /// Schedules in order of their ids; `catalog` knows the members of groups.
     pub fn schedules(&self, query: &ScheduleQuery, catalog: &Catalog) -> Page<Arc<Schedule>, ScheduleId> {
         let inner = self.inner.read();
@@ -126,6 +172,7 @@ impl ReadView {
         let wanted = |schedule: &Schedule| {
             query.enabled.is_none_or(|enabled| schedule.definition.enabled == enabled)
                 && query.target.as_ref().is_none_or(|target| schedule.definition.target.includes(target, catalog))
+                && query.labels.selects(&schedule.definition.labels)
                 && schedule.is_within(&query.access, catalog)
         };
         let found = inner.schedules.range::<ScheduleId, _>((from, Bound::Unbounded)).map(|(_, schedule)| schedule);
@@ -189,6 +236,7 @@ impl ReadView {
         Counts {
             total_schedules: inner.schedules.len(),
             enabled_schedules: inner.enabled_schedules,
+            paused_schedules: inner.paused_schedules,
             pending_jobs: inner.in_state(JobState::Pending).len(),
             running_jobs: inner.in_state(JobState::Running).len(),
             // Jobs are pruned after a day, as a rule, so the few older ones are quicker counted than the others.
@@ -207,6 +255,7 @@ impl ReadView {
         for schedule in inner.schedules.values().filter(|schedule| schedule.is_within(access, catalog)) {
             counts.total_schedules += 1;
             counts.enabled_schedules += usize::from(schedule.definition.enabled);
+            counts.paused_schedules += usize::from(schedule.run.pause.is_some());
         }
         for job in inner.jobs.values().filter(|job| job.is_within(access)) {
             let recent = job.finished_at.is_some_and(|at| at >= now - RECENT);
@@ -222,12 +271,18 @@ impl ReadView {
     }
 
     /// Shows a state as it was loaded, in place of all that was there.
-    pub(super) fn reset<'a>(&self, schedules: impl Iterator<Item = &'a Arc<Schedule>>, jobs: impl Iterator<Item = &'a Arc<Job>>) {
-        let mut fresh = Inner::default();
+    pub(super) fn reset<'a>(
+        &self,
+        schedules: impl Iterator<Item = &'a Arc<Schedule>>,
+        jobs: impl Iterator<Item = &'a Arc<Job>>,
+        holds: Holds,
+    ) {
+        let mut fresh = Inner { holds: Arc::new(holds), ..Inner::default() };
         schedules.for_each(|schedule| fresh.replace_schedule(None, Some(schedule)));
         jobs.for_each(|job| fresh.replace_job(None, Some(job)));
         let mut inner = self.inner.write();
         fresh.targets = std::mem::take(&mut inner.targets);
+        fresh.contacts = std::mem::take(&mut inner.contacts);
         *inner = fresh;
     }
 
@@ -242,8 +297,20 @@ impl ReadView {
                     inner.targets.insert(name.clone(), Arc::clone(target));
                 }
                 Change::Target { name, after: None, .. } => drop(inner.targets.remove(name)),
+                Change::Pause { place, after, .. } => Arc::make_mut(&mut inner.holds).set_pause(place, after.clone()),
+                Change::Freeze { before, after } => {
+                    let id = before.iter().chain(after).map(|freeze| freeze.id).next();
+                    id.iter().for_each(|id| Arc::make_mut(&mut inner.holds).set_freeze(*id, after.clone()));
+                }
                 Change::Idempotency { .. } | Change::BundleInstalled { .. } => {}
             }
+        }
+    }
+
+    /// Notes what targets answered.
+    pub(super) fn note_contacts(&self, contacts: Vec<(String, Contact)>) {
+        if !contacts.is_empty() {
+            self.inner.write().contacts.extend(contacts);
         }
     }
 }
@@ -253,10 +320,12 @@ impl Inner {
         if let Some(before) = before {
             self.schedules.remove(&before.id);
             self.enabled_schedules -= usize::from(before.definition.enabled);
+            self.paused_schedules -= usize::from(before.run.pause.is_some());
         }
         if let Some(after) = after {
             self.schedules.insert(after.id.clone(), Arc::clone(after));
             self.enabled_schedules += usize::from(after.definition.enabled);
+            self.paused_schedules += usize::from(after.run.pause.is_some());
         }
     }
 
@@ -277,6 +346,7 @@ impl Inner {
             if let Some((ends, end)) = self.ends(before) {
                 ends.remove(&end);
             }
+            self.count(before, |length| *length -= 1);
         }
         if let Some(after) = after {
             let key = job_key(after);
@@ -287,6 +357,20 @@ impl Inner {
             if let Some((ends, end)) = self.ends(after) {
                 ends.insert(end);
             }
+            self.count(after, |length| *length += 1);
+        }
+    }
+
+    /// Counts a job in or out of its target's queue.
+    fn count(&mut self, job: &Job, count: impl FnOnce(&mut usize)) {
+        if !job.is_active() {
+            return;
+        }
+        if !self.queues.contains_key(&job.target) {
+            self.queues.insert(job.target.clone(), QueueLengths::default());
+        }
+        if let Some(queue) = self.queues.get_mut(&job.target) {
+            count(if job.state == JobState::Pending { &mut queue.pending } else { &mut queue.running });
         }
     }
 

@@ -7,8 +7,9 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{Connection, Row};
 
 use super::sqlite::MIGRATIONS;
-use super::sqlite::rows::{entity, json};
+use super::sqlite::rows::{PauseRow, entity, json};
 use crate::domain::audit::AuditEvent;
+use crate::domain::freeze::Freeze;
 use crate::domain::idempotency::IdempotencyRecord;
 use crate::domain::job::Job;
 use crate::domain::schedule::Schedule;
@@ -159,6 +160,12 @@ pub async fn check(file: &Path) -> Result<CheckSummary, CheckError> {
     if has("idempotency_keys") {
         let rows = "SELECT CAST(id AS BLOB), CAST(body AS BLOB) FROM idempotency_keys";
         parse(&mut connection, entity::<IdempotencyRecord>, rows, "answer under the key", &mut bad).await?;
+    }
+    if has("freezes") {
+        let rows = "SELECT CAST(id AS BLOB), CAST(body AS BLOB) FROM pauses";
+        parse(&mut connection, entity::<PauseRow>, rows, "pause of", &mut bad).await?;
+        let rows = "SELECT CAST(id AS BLOB), CAST(body AS BLOB) FROM freezes";
+        parse(&mut connection, entity::<Freeze>, rows, "freeze", &mut bad).await?;
     }
     let mut events = 0;
     if has("audit_outbox") {

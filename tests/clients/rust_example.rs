@@ -22,7 +22,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .id("from-rust".to_owned())
         .cron_expression("0 2 * * *".to_owned())
         .build();
-    let schedule = client.create_schedule(None::<&str>, request).await?;
+    let schedule = client.create_schedule(None, None::<&str>, request).await?;
 
     // run
     let request = RunRequest { force: Some(Some(true)), ..RunRequest::default() };

@@ -58,6 +58,13 @@ const WORDS: &[&str] = &[
     "jobs",
     "idempotency_keys",
     "audit_outbox",
+    "pauses",
+    "freezes",
+    "pause",
+    "skip_next",
+    "labels",
+    "paused_by",
+    "until",
     "0 2 * * *",
     "+262142-12-31T23:59:59Z",
     "-262143-01-01T00:00:00Z",
@@ -72,7 +79,8 @@ const WORDS: &[&str] = &[
 ];
 /// With another id, the row beside the one that is tried.
 const NEIGHBOUR: &str = include_str!("corpus/stored-row/schedule");
-const TABLES: [&str; 4] = ["schedules", "jobs", "idempotency_keys", "audit_outbox"];
+const TABLES: [&str; 6] = ["schedules", "jobs", "idempotency_keys", "audit_outbox", "pauses", "freezes"];
+const EMPTY: &str = "DELETE FROM schedules; DELETE FROM jobs; DELETE FROM idempotency_keys; DELETE FROM audit_outbox; DELETE FROM pauses; DELETE FROM freezes";
 
 #[test]
 fn a_row_is_read_as_it_was_written_or_set_aside() {
@@ -131,7 +139,8 @@ impl Database {
             return Ok("no table".into());
         };
         let body = &input[line_end + 1..];
-        self.execute("DELETE FROM schedules; DELETE FROM jobs; DELETE FROM idempotency_keys; DELETE FROM audit_outbox; DELETE FROM damaged_rows").await?;
+        self.execute(EMPTY).await?;
+        self.execute("DELETE FROM damaged_rows").await?;
         let neighbour = NEIGHBOUR.split_once('\n').context("a table")?.1.replace("\"tried\"", "\"intact\"");
         self.insert("schedules", "intact", neighbour.as_bytes()).await?;
         self.insert(table, &id_of(table, body), body).await?;
@@ -147,7 +156,7 @@ impl Database {
             ensure!(count(&again) == 1 && again.damaged_rows == 1, "it is set aside once more");
             return Ok(format!("{table}: damaged"));
         }
-        self.execute("DELETE FROM schedules; DELETE FROM jobs; DELETE FROM idempotency_keys; DELETE FROM audit_outbox").await?;
+        self.execute(EMPTY).await?;
         for job in &loaded.jobs {
             let known = job.definition.tasks.len();
             ensure!(job.tasks.iter().all(|task| task.position < known), "a job has a task that its definition does not know");
@@ -158,6 +167,7 @@ impl Database {
         let again = self.store.load().await?;
         let same =
             again.jobs == loaded.jobs && again.idempotency == loaded.idempotency && again.audit_outbox == loaded.audit_outbox;
+        let same = same && again.pauses == loaded.pauses && again.freezes == loaded.freezes;
         let mut schedules = [loaded.schedules, again.schedules.clone()];
         schedules.iter_mut().for_each(|list| list.sort_by(|one, other| one.id.cmp(&other.id)));
         ensure!(
@@ -180,6 +190,8 @@ impl Database {
             "jobs" => {
                 "INSERT INTO jobs (id, schedule_id, scheduled_for, target, state, body) VALUES (?1, 'a', 1, 'default', 'PENDING', CAST(?2 AS TEXT))"
             }
+            "pauses" => "INSERT INTO pauses (id, body) VALUES (?1, CAST(?2 AS TEXT))",
+            "freezes" => "INSERT INTO freezes (id, body) VALUES (?1, CAST(?2 AS TEXT))",
             "idempotency_keys" => "INSERT INTO idempotency_keys (id, body) VALUES (?1, CAST(?2 AS TEXT))",
             _ => "INSERT INTO audit_outbox (position, event_id, event) VALUES (7, ?1, CAST(?2 AS TEXT))",
         };
@@ -202,12 +214,14 @@ fn id_of(table: &str, body: &[u8]) -> String {
     match table {
         "idempotency_keys" => json!(["caller", "operation", "key"].map(|part| text(&body["id"][part]))).to_string(),
         "audit_outbox" => text(&body["event_id"]),
+        "pauses" => body["target"].as_str().map_or_else(|| "targets".to_owned(), |name| format!("target/{name}")),
         _ => text(&body["id"]),
     }
 }
 
 fn count(state: &StoredState) -> usize {
-    state.schedules.len() + state.jobs.len() + state.idempotency.len() + state.audit_outbox.len()
+    let entities = state.schedules.len() + state.jobs.len() + state.idempotency.len() + state.audit_outbox.len();
+    entities + state.pauses.len() + state.freezes.len()
 }
 
 fn changes(state: &StoredState) -> (Vec<Change>, Vec<EncodedEvent>) {
@@ -216,8 +230,14 @@ fn changes(state: &StoredState) -> (Vec<Change>, Vec<EncodedEvent>) {
     let jobs = state.jobs.iter().map(|job| Change::Job { before: None, after: Some(Arc::new(job.clone())) });
     let answers =
         state.idempotency.iter().map(|record| Change::Idempotency { before: None, after: Some(Arc::new(record.clone())) });
+    let pauses = state.pauses.iter().map(|(place, pause)| Change::Pause {
+        place: place.clone(),
+        before: None,
+        after: Some(Arc::new(pause.clone())),
+    });
+    let freezes = state.freezes.iter().map(|freeze| Change::Freeze { before: None, after: Some(Arc::new(freeze.clone())) });
     (
-        schedules.chain(jobs).chain(answers).collect(),
+        schedules.chain(jobs).chain(answers).chain(pauses).chain(freezes).collect(),
         state.audit_outbox.iter().filter_map(|entry| entry.event.as_ref().map(EncodedEvent::from)).collect(),
     )
 }

@@ -12,6 +12,7 @@ mod denied_reads;
 mod documentation;
 mod fires;
 mod health_report;
+mod holds;
 mod idempotency;
 mod job_lists;
 mod key_sets;

@@ -134,6 +134,22 @@ fn without_words(schema: &mut Value) {
 }
 
 #[test]
+fn an_operation_that_succeeds_answers_with_one_type() {
+    let document = document();
+    let items = document["paths"].as_object().expect("paths").values().filter_map(Value::as_object);
+    for operation in items.flat_map(Map::values) {
+        let responses =
+            operation["responses"].as_object().expect("responses").iter().filter(|(status, _)| status.starts_with('2'));
+        let contents: Vec<&Map<String, Value>> = responses.filter_map(|(_, response)| response["content"].as_object()).collect();
+        let first = contents.first().and_then(|content| content.values().next());
+        let same = |content: &&Map<String, Value>| {
+            content.len() == 1 && content.values().next().map(|body| &body["schema"]) == first.map(|body| &body["schema"])
+        };
+        assert!(contents.iter().all(same), "{}: a method of a generated client has one result", operation["operationId"]);
+    }
+}
+
+#[test]
 fn every_field_is_described_in_the_words_of_openapi_3_1() {
     let document = document();
     for Found { place, schema, .. } in schemas(&document) {

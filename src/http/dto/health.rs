@@ -67,8 +67,15 @@ pub(in crate::http) struct ProbeAnswer {
 impl HealthReport {
     /// The report as of `now`.
     pub fn new(now: Timestamp, counts: &Counts, modules: &ModulesDocument) -> Self {
-        let Counts { total_schedules, enabled_schedules, pending_jobs, running_jobs, succeeded_jobs_24h, failed_jobs_24h } =
-            counts;
+        let Counts {
+            total_schedules,
+            enabled_schedules,
+            paused_schedules: _,
+            pending_jobs,
+            running_jobs,
+            succeeded_jobs_24h,
+            failed_jobs_24h,
+        } = counts;
         Self {
             overall_status: overall([modules.verdict], *failed_jobs_24h),
             generated_at: now,

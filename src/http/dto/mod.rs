@@ -3,8 +3,11 @@
 //! document only: the orchestrator reads the raw JSON, and lists every broken rule.
 
 pub(super) mod health;
+pub(super) mod holds;
 pub(super) mod job;
+pub(super) mod preview;
 pub(super) mod problem;
 pub(super) mod requests;
 pub(super) mod schedule;
+pub(super) mod targets;
 pub(super) mod task_types;

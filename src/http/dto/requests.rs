@@ -1,6 +1,8 @@
 //! Request bodies, for the document alone. The rules themselves are in `domain::schedule_input`; the limits here come from there.
 #![expect(dead_code, reason = "these types are described, not built: the orchestrator reads the raw JSON")]
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
@@ -76,6 +78,10 @@ pub(in crate::http) struct ScheduleRequest {
     /// What happens to a job that is under way when its window closes.
     #[schema(default = "STOP_BEFORE_NEXT_TASK")]
     on_window_close: Option<OnWindowClose>,
+    /// What it can be found by: at most 32. Keys and values have 1 to 63 of `A-Z a-z 0-9 . _ / -`, with a letter or digit at both ends; a
+    /// value can be empty.
+    #[schema(example = json!({"team": "core"}))]
+    labels: Option<BTreeMap<String, String>>,
 }
 
 /// A JSON Merge Patch (RFC 7396) for a schedule: fields that are left out stay, null sets a field back to its default, and a list
@@ -127,6 +133,9 @@ pub(in crate::http) struct SchedulePatch {
     fit_check: Option<bool>,
     /// What happens to a job that is under way when its window closes.
     on_window_close: Option<OnWindowClose>,
+    /// Labels to add or change; one that is null goes.
+    #[schema(example = json!({"team": "core", "env": null}))]
+    labels: Option<BTreeMap<String, Option<String>>>,
 }
 
 /// One step: a task type (in any letter case), or an object that says more.

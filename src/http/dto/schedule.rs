@@ -8,8 +8,11 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::holds::{PauseView, SkipNextView};
+use super::preview::FirePreview;
 use crate::domain::catalog::Catalog;
 use crate::domain::job::JobState;
+use crate::domain::preview::PreviewedFire;
 use crate::domain::schedule::{Frequency, MisfirePolicy, OnWindowClose, RunState, Schedule, ScheduleDefinition, TargetSelection};
 use crate::domain::task::{Parameters, TaskSpec, TaskType};
 use crate::domain::time::{serde_millis, serde_millis_option};
@@ -63,6 +66,9 @@ pub(in crate::http) struct ScheduleView {
     fit_check: bool,
     /// What happens to a job that is under way when its window closes.
     on_window_close: OnWindowClose,
+    /// What it can be found by.
+    #[schema(example = json!({"team": "core"}))]
+    labels: BTreeMap<String, String>,
     /// When it was created.
     #[serde(with = "serde_millis")]
     #[schema(example = "2026-01-31T02:00:00.000Z")]
@@ -92,11 +98,21 @@ pub(in crate::http) struct ScheduleView {
     #[serde(with = "serde_millis_option")]
     #[schema(required)]
     next_run_at: Option<DateTime<Utc>>,
+    /// The pause that somebody asked for; null when there is none.
+    #[schema(required)]
+    pause: Option<PauseView>,
+    /// The fire that somebody asked to leave out; null when there is none.
+    #[schema(required)]
+    skip_next: Option<SkipNextView>,
     /// How long each task took when it last succeeded, in milliseconds by the task's name, oldest first; at most ten. `fit_check`
     /// reckons with the longest of them.
     task_durations_ms: BTreeMap<String, Vec<u64>>,
     /// What its author should know: tasks that cannot run on the target, a cron that never falls inside the window.
     warnings: Vec<String>,
+    /// Only in the answer to a dry run: its next fires. The answer to the write itself is the same type, so that a client has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    next_fires: Option<Vec<FirePreview>>,
 }
 
 /// One step: a task type, or an object when its author said more.
@@ -171,7 +187,16 @@ impl ScheduleView {
     pub fn new(schedule: &Schedule, catalog: &Catalog) -> Self {
         let Schedule { id, definition, version, created_at, updated_at, created_by, updated_by, run } = schedule;
         // The last success is for the metrics; the contract shows the last run.
-        let RunState { last_run_at, last_run_state, last_job_id, last_success_at: _, next_run_at, durations_ms } = run;
+        let RunState {
+            last_run_at,
+            last_run_state,
+            last_job_id,
+            last_success_at: _,
+            next_run_at,
+            durations_ms,
+            pause,
+            skip_next,
+        } = run;
         let ScheduleDefinition {
             name,
             description,
@@ -187,6 +212,7 @@ impl ScheduleView {
             misfire_policy,
             fit_check,
             on_window_close,
+            labels,
         } = definition.as_ref();
         let (target, targets, target_group) = match target.clone() {
             TargetSelection::One(target) => (Some(target), None, None),
@@ -212,6 +238,7 @@ impl ScheduleView {
             misfire_policy: *misfire_policy,
             fit_check: *fit_check,
             on_window_close: *on_window_close,
+            labels: labels.as_map().clone(),
             created_at: *created_at,
             updated_at: *updated_at,
             created_by: created_by.clone(),
@@ -221,9 +248,17 @@ impl ScheduleView {
             last_run_state: *last_run_state,
             last_job_id: last_job_id.map(|id| id.0),
             next_run_at: *next_run_at,
+            pause: pause.as_ref().map(|pause| PauseView::from(pause.as_ref())),
+            skip_next: skip_next.as_ref().map(|skip| SkipNextView::from(skip.as_ref())),
             task_durations_ms: durations_ms.clone(),
             warnings: definition.warnings(catalog),
+            next_fires: None,
         }
+    }
+
+    /// The same as the answer to a dry run.
+    pub fn with_next_fires(self, fires: Vec<PreviewedFire>) -> Self {
+        Self { next_fires: Some(fires.into_iter().map(FirePreview::from).collect()), ..self }
     }
 }
 

@@ -12,5 +12,5 @@ pub(super) mod strict_json;
 pub(super) use body::{JsonBody, OptionalJsonBody};
 pub(super) use idempotency_key::IdempotencyKey;
 pub(super) use if_match::IfMatch;
-pub(super) use path::{JobPath, SchedulePath};
-pub(super) use query::{JobList, NoQuery, ScheduleList};
+pub(super) use path::{FreezePath, JobPath, SchedulePath, TargetPath};
+pub(super) use query::{DryRun, JobList, NoQuery, PreviewRange, ScheduleList};

@@ -4,7 +4,7 @@ use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 
 use crate::domain::fields::printable;
-use crate::domain::ids::{JobId, ScheduleId};
+use crate::domain::ids::{FreezeId, JobId, ScheduleId};
 use crate::http::problem::{Problem, ProblemKind};
 use crate::http::state::HttpState;
 
@@ -13,6 +13,12 @@ pub(in crate::http) struct SchedulePath(pub ScheduleId);
 
 /// The job that the path names.
 pub(in crate::http) struct JobPath(pub JobId);
+
+/// The target that the path names. Whether there is one is for the orchestrator to say, which knows who asks.
+pub(in crate::http) struct TargetPath(pub String);
+
+/// The freeze that the path names.
+pub(in crate::http) struct FreezePath(pub FreezeId);
 
 impl FromRequestParts<HttpState> for SchedulePath {
     type Rejection = Problem;
@@ -31,6 +37,30 @@ impl FromRequestParts<HttpState> for JobPath {
         let text = segment(parts, state).await;
         let not_found = || Problem::new(ProblemKind::JobNotFound, format!("there is no job '{}'", printable(&text)));
         JobId::parse(&text).map(Self).ok_or_else(not_found)
+    }
+}
+
+impl FromRequestParts<HttpState> for TargetPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Self, Problem> {
+        let text = segment(parts, state).await;
+        let in_a_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-');
+        if text.is_empty() || !text.bytes().all(in_a_name) {
+            let detail = format!("there is no target '{}'", printable(&text));
+            return Err(Problem::new(ProblemKind::TargetNotFound, detail));
+        }
+        Ok(Self(text))
+    }
+}
+
+impl FromRequestParts<HttpState> for FreezePath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Self, Problem> {
+        let text = segment(parts, state).await;
+        let not_found = || Problem::new(ProblemKind::FreezeNotFound, format!("there is no freeze '{}'", printable(&text)));
+        FreezeId::parse(&text).map(Self).ok_or_else(not_found)
     }
 }
 

@@ -9,7 +9,11 @@ use crate::domain::access::Access;
 use crate::domain::fields::{FieldError, printable};
 use crate::domain::ids::{JobId, ScheduleId};
 use crate::domain::job::JobState;
+use crate::domain::labels::LabelSelector;
+use crate::domain::pause::parse_moment;
+use crate::domain::preview::{MAX_FIRES, USUAL_FIRES};
 use crate::domain::principal::Principal;
+use crate::domain::time::Timestamp;
 use crate::http::problem::{Problem, ProblemKind};
 use crate::http::state::HttpState;
 use crate::orchestrator::view::{JobQuery, ScheduleQuery};
@@ -19,6 +23,9 @@ const SCHEDULES_PER_PAGE: (usize, usize) = (1000, 100);
 /// The most jobs on a page, and how many there are where nothing is said.
 const JOBS_PER_PAGE: (usize, usize) = (500, 50);
 
+/// The most fires of a preview, and how many there are where nothing is said.
+const FIRES: (usize, usize) = (MAX_FIRES, USUAL_FIRES);
+
 /// Asserts that there are no query parameters.
 pub(in crate::http) struct NoQuery;
 
@@ -27,6 +34,39 @@ pub(in crate::http) struct ScheduleList(ScheduleQuery);
 
 /// Which jobs to list; as [`ScheduleList`].
 pub(in crate::http) struct JobList(JobQuery);
+
+/// Whether a write only says what would come of it.
+pub(in crate::http) struct DryRun(pub bool);
+
+/// Which fires to preview.
+pub(in crate::http) struct PreviewRange {
+    /// How many.
+    pub count: usize,
+    /// From when on.
+    pub from: Option<Timestamp>,
+}
+
+impl FromRequestParts<HttpState> for DryRun {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &HttpState) -> Result<Self, Problem> {
+        let mut parameters = Parameters::read(parts.uri.query());
+        let dry_run = parameters.boolean("dry_run").unwrap_or(false);
+        parameters.finish().map(|()| Self(dry_run))
+    }
+}
+
+impl FromRequestParts<HttpState> for PreviewRange {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &HttpState) -> Result<Self, Problem> {
+        let mut parameters = Parameters::read(parts.uri.query());
+        let count = parameters.number("count", FIRES);
+        let from =
+            parameters.parsed("from", "must be a time such as 2026-01-31T02:00:00Z (RFC 3339; + is written %2B)", parse_moment);
+        parameters.finish().map(|()| Self { count, from })
+    }
+}
 
 impl ScheduleList {
     /// The query for what this caller may see.
@@ -70,10 +110,11 @@ fn schedule_query(query: Option<&str>) -> Result<ScheduleQuery, Problem> {
     let mut parameters = Parameters::read(query);
     let enabled = parameters.boolean("enabled");
     let target = parameters.parsed("target", "must not be empty", |text| (!text.is_empty()).then(|| text.to_owned()));
+    let labels = parameters.parsed("label", LabelSelector::RULE, LabelSelector::parse).unwrap_or_default();
     let limit = parameters.limit(SCHEDULES_PER_PAGE);
     let after = parameters.parsed("cursor", BAD_CURSOR, cursor::read_schedule);
     parameters.finish()?;
-    Ok(ScheduleQuery { enabled, target, access: Access::UNLIMITED, limit, after })
+    Ok(ScheduleQuery { enabled, target, labels, access: Access::UNLIMITED, limit, after })
 }
 
 fn job_query(query: Option<&str>) -> Result<JobQuery, Problem> {
@@ -145,10 +186,15 @@ impl Parameters {
         self.parsed(name, "must be true or false", |text| text.parse().ok())
     }
 
-    fn limit(&mut self, (most, usual): (usize, usize)) -> usize {
+    fn limit(&mut self, bounds: (usize, usize)) -> usize {
+        self.number("limit", bounds)
+    }
+
+    /// A number from 1 to the most, or the usual one.
+    fn number(&mut self, name: &str, (most, usual): (usize, usize)) -> usize {
         let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
         let read = |text: &str| text.parse().ok().filter(|limit| digits(text) && (1..=most).contains(limit));
-        self.parsed("limit", &format!("must be an integer from 1 to {most}"), read).unwrap_or(usual)
+        self.parsed(name, &format!("must be an integer from 1 to {most}"), read).unwrap_or(usual)
     }
 
     /// Ends the reading: every parameter that nobody took is a mistake.

@@ -29,8 +29,10 @@ use super::routes;
     tags(
         (name = "schedules", description = "Named plans: when, in which window, which tasks, on which target."),
         (name = "jobs", description = "Runs of schedules."),
+        (name = "targets", description = "The configured ThemisDB servers: how they are, and pauses of one or of all."),
+        (name = "freezes", description = "Days on which nobody touches production."),
         (name = "health", description = "The health report over all modules."),
-        (name = "extension", description = "Operations beyond the basic eleven: run, cancel, retry, task types."),
+        (name = "extension", description = "Operations beyond the basic eleven: run, cancel, retry, preview, pauses, freezes, targets, task types."),
         (name = "operations", description = "For the machinery around the service, without a token."),
     ),
     components(schemas(ProblemDocument)),

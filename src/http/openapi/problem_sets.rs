@@ -55,6 +55,24 @@ problem_sets! {
     CancelProblems = [ANY, COMMAND, &[JobNotFound, JobOver]];
     /// Of retrying a job.
     RetryProblems = [ANY, COMMAND, &[InvalidHeader, JobNotFound, JobActive, JobSucceeded]];
+    /// Of pausing a schedule.
+    PauseScheduleProblems = [ANY, COMMAND, BODY, &[MissingBody, ScheduleNotFound]];
+    /// Of resuming a schedule.
+    ResumeScheduleProblems = [ANY, COMMAND, &[ScheduleNotFound]];
+    /// Of leaving a fire out.
+    SkipNextProblems = [ANY, COMMAND, BODY, &[ScheduleNotFound, NoNextFire]];
+    /// Of pausing a target.
+    PauseTargetProblems = [ANY, COMMAND, BODY, &[MissingBody, TargetNotFound]];
+    /// Of resuming a target.
+    ResumeTargetProblems = [ANY, COMMAND, &[TargetNotFound]];
+    /// Of pausing all targets.
+    PauseAllProblems = [ANY, COMMAND, BODY, &[MissingBody]];
+    /// Of resuming all targets.
+    ResumeAllProblems = [ANY, COMMAND];
+    /// Of making a freeze.
+    CreateFreezeProblems = [ANY, COMMAND, BODY, &[MissingBody, FreezeOverlaps, TooManyFreezes]];
+    /// Of removing a freeze.
+    DeleteFreezeProblems = [ANY, COMMAND, &[FreezeNotFound]];
     /// Of the readiness probe.
     ReadinessProblems = [&[NotReady]];
     /// Of the metrics, where a token is asked for.

@@ -13,7 +13,7 @@ use crate::http::extract::NoQuery;
 use crate::http::openapi::problem_sets;
 use crate::http::state::HttpState;
 use crate::orchestrator::health::ModuleHealth;
-use crate::orchestrator::probes::targets_signal;
+use crate::orchestrator::probes::{pauses_signal, targets_signal};
 
 /// Get the health report
 ///
@@ -46,6 +46,7 @@ fn within(access: &Access, modules: &[ModuleHealth], state: &HttpState) -> Vec<M
     let limited = own.map(|module| {
         let signal = match module.module_name.as_str() {
             "targets" => targets_signal(&state.handle, access),
+            "pauses" => pauses_signal(&state.handle, access),
             _ => HealthSignal::new(module.signal.status, module.signal.message.clone()),
         };
         ModuleHealth { module_name: module.module_name.clone(), signal, checked_at: module.checked_at }

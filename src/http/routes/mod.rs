@@ -1,10 +1,14 @@
 //! The one list of routes. A handler's name is its operation id.
 
 mod actions;
+mod freezes;
 mod health;
 mod jobs;
 mod operations;
+mod pauses;
+mod preview;
 mod schedules;
+mod targets;
 mod task_types;
 
 use axum::Router;
@@ -34,11 +38,22 @@ pub(super) fn documented() -> OpenApiRouter<HttpState> {
         .routes(routes!(actions::enable_schedule))
         .routes(routes!(actions::disable_schedule))
         .routes(routes!(actions::run_schedule))
+        .routes(routes!(pauses::pause_schedule))
+        .routes(routes!(pauses::resume_schedule))
+        .routes(routes!(pauses::skip_next_fire))
+        .routes(routes!(preview::preview_schedule))
         .routes(routes!(jobs::list_jobs))
         .routes(routes!(jobs::get_job))
         .routes(routes!(jobs::cancel_job))
         .routes(routes!(jobs::retry_job))
         .routes(routes!(health::get_health))
+        .routes(routes!(targets::list_targets))
+        .routes(routes!(targets::pause_target))
+        .routes(routes!(targets::resume_target))
+        .routes(routes!(targets::pause_all))
+        .routes(routes!(targets::resume_all))
+        .routes(routes!(freezes::list_freezes, freezes::create_freeze))
+        .routes(routes!(freezes::delete_freeze))
         .routes(routes!(task_types::list_task_types));
     OpenApiRouter::with_openapi(base_document())
         .nest(BASE_PATH, api)

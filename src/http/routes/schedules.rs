@@ -6,13 +6,14 @@ use axum::http::StatusCode;
 use axum::http::header::{ETAG, LOCATION};
 use axum::response::{IntoResponse, Response};
 
+use super::preview;
 use crate::domain::idempotency::Answered;
 use crate::domain::schedule::Schedule;
 use crate::http::BASE_PATH;
 use crate::http::auth::{Admin, Authorized, Read, Write};
 use crate::http::dto::requests::{SchedulePatch, ScheduleRequest, nightly_index_rebuild};
 use crate::http::dto::schedule::{ScheduleList as ScheduleListBody, ScheduleView};
-use crate::http::extract::{IdempotencyKey, IfMatch, JsonBody, NoQuery, ScheduleList, SchedulePath, cursor};
+use crate::http::extract::{DryRun, IdempotencyKey, IfMatch, JsonBody, NoQuery, ScheduleList, SchedulePath, cursor};
 use crate::http::openapi::problem_sets;
 use crate::http::problem::Problem;
 use crate::http::replayed::Replayed;
@@ -29,6 +30,8 @@ use crate::orchestrator::CommandError;
     params(
         ("enabled" = Option<bool>, Query, description = "Only enabled or only disabled ones."),
         ("target" = Option<String>, Query, description = "Only those of one target.", min_length = 1),
+        ("label" = Option<String>, Query, description = "Only those with this label: `key=value`, or `key` for any value; several with commas between them.",
+            pattern = r"^[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?(=([A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?)?)?(,[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?(=([A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?)?)?){0,31}$", example = "team=core"),
         ("limit" = Option<u16>, Query, description = "Items on the page; 100 where nothing is said.", minimum = 1, maximum = 1000),
         ("cursor" = Option<String>, Query, description = "The `next_cursor` of the page before."),
     ),
@@ -47,17 +50,20 @@ pub(super) async fn list_schedules(
 
 /// Create a schedule
 ///
-/// Every broken rule is listed at once.
+/// Every broken rule is listed at once. With `dry_run=true` nothing is created: the answer is 200 with the schedule as it would be, and its next
+/// fires; an `Idempotency-Key` is passed over then.
 #[utoipa::path(
     post,
     path = "/schedules",
     tag = "schedules",
     params(
+        ("dry_run" = Option<bool>, Query, description = "Only say what would come of it; false where nothing is said."),
         ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters. Sent again with the same body within 24 hours, the request does nothing and gets its first answer again; with another body it is refused. Keys belong to the caller and the path.",
             min_length = 1, max_length = 255, pattern = r"^[!-~]{1,255}$", example = "01890a5d-ac96-774b-bcce-b302099a8057"),
     ),
     request_body(content = ScheduleRequest, description = "The schedule.", example = json!(nightly_index_rebuild())),
     responses(
+        (status = 200, description = "Only with `dry_run=true`: the schedule as it would be, and its next fires.", body = ScheduleView),
         (status = 201, description = "The schedule as it was created.", body = ScheduleView, headers(
             ("Location" = String, description = "Path of the schedule."),
             ("ETag" = String, description = "The version, for `If-Match`."),
@@ -70,10 +76,13 @@ pub(super) async fn list_schedules(
 pub(super) async fn create_schedule(
     auth: Authorized<Write>,
     State(state): State<HttpState>,
-    _: NoQuery,
+    DryRun(dry_run): DryRun,
     key: IdempotencyKey,
     JsonBody(document): JsonBody,
 ) -> Result<Response, Problem> {
+    if dry_run {
+        return Ok(preview::dry_run(&*state.handle.try_create_schedule(auth.caller, &document).await?, &state));
+    }
     let idempotency = key.of(Some(&document));
     let Answered { value: schedule, replayed } = state.handle.create_schedule(auth.caller, &document, idempotency).await?;
     let location = format!("{BASE_PATH}/schedules/{}", schedule.id);
@@ -109,13 +118,15 @@ pub(super) async fn get_schedule(
 /// Replace a schedule
 ///
 /// The schedule becomes what the body says; what it leaves out goes back to its default. An unknown id is 404, not created. A body
-/// that says what is already there changes nothing: no new version, and the timer is not reset.
+/// that says what is already there changes nothing: no new version, and the timer is not reset. With `dry_run=true` nothing is changed: the
+/// answer is the schedule as it would be, and its next fires.
 #[utoipa::path(
     put,
     path = "/schedules/{id}",
     tag = "schedules",
     params(
         ("id" = String, Path, description = "The schedule's id.", example = "nightly-index-rebuild"),
+        ("dry_run" = Option<bool>, Query, description = "Only say what would come of it; false where nothing is said."),
         ("If-Match" = Option<String>, Header, description = "Only if the schedule still has one of these entity tags.",
             pattern = r#"^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$"#),
     ),
@@ -132,12 +143,12 @@ pub(super) async fn replace_schedule(
     auth: Authorized<Write>,
     State(state): State<HttpState>,
     SchedulePath(id): SchedulePath,
-    _: NoQuery,
+    DryRun(dry_run): DryRun,
     IfMatch(precondition): IfMatch,
     JsonBody(document): JsonBody,
 ) -> Result<Response, Problem> {
-    let schedule = state.handle.replace_schedule(auth.caller, id, &document, precondition).await?;
-    Ok(answer(&schedule, &state))
+    let schedule = state.handle.replace_schedule(auth.caller, id, &document, precondition, dry_run).await?;
+    Ok(if dry_run { preview::dry_run(&schedule, &state) } else { answer(&schedule, &state) })
 }
 
 /// Change a schedule

@@ -42,6 +42,7 @@ async fn a_schedule_is_shown_with_every_field_and_its_etag() {
             "misfire_policy": "RUN_ONCE",
             "fit_check": false,
             "on_window_close": "STOP_BEFORE_NEXT_TASK",
+            "labels": {},
             "created_at": "2026-01-31T02:00:00.000Z",
             "updated_at": "2026-01-31T02:00:00.000Z",
             "created_by": "alice",
@@ -51,6 +52,8 @@ async fn a_schedule_is_shown_with_every_field_and_its_etag() {
             "last_run_state": null,
             "last_job_id": null,
             "next_run_at": "2026-01-31T02:00:00.000Z",
+            "pause": null,
+            "skip_next": null,
             "task_durations_ms": {},
             "warnings": warnings,
         })

@@ -12,7 +12,7 @@ impl Orchestrator {
         let audit_outbox = std::mem::take(&mut stored.audit_outbox);
         self.handle.status.set_damaged_rows(stored.damaged_rows);
         let state = State::restore(stored);
-        self.handle.view.reset(state.schedules(), state.jobs());
+        self.handle.view.reset(state.schedules(), state.jobs(), state.holds().clone());
         self.state = state;
         Ok(audit_outbox)
     }

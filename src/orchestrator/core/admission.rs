@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::{Effect, Step};
+use crate::domain::holds::Hold;
 use crate::domain::ids::JobId;
 use crate::domain::job::{Job, JobState, Reason};
 use crate::domain::ports::{Change, TargetAnswer};
@@ -20,6 +21,7 @@ impl Step<'_> {
     ///
     /// Looks at a bounded number of jobs: when a window closes on many, their due entries skip the rest, batch by batch.
     pub fn admit(&mut self) {
+        self.skip_held();
         self.ask_for_clearance();
         for _ in 0..ADMITTED_AT_ONCE {
             if self.has_no_slot() {
@@ -32,6 +34,21 @@ impl Step<'_> {
             match job.binding_window().filter(|window| !window.contains(self.now)) {
                 Some(_) => self.skip_waiting(&job),
                 None => self.start_job(&job),
+            }
+        }
+    }
+
+    /// Skips the jobs that wait for a target that is paused or frozen. As many as in one admission; the heartbeat brings the next.
+    fn skip_held(&mut self) {
+        if self.state.holds.is_empty() || self.state.draining {
+            return;
+        }
+        let held =
+            self.state.queues.iter().filter_map(|(name, queue)| Some((queue, self.state.holds.on_target(name, self.now)?)));
+        let waiting = held.flat_map(|(queue, hold)| queue.pending.iter().map(move |(_, id)| (*id, hold.clone())));
+        for (id, Hold { reason, message }) in waiting.take(ADMITTED_AT_ONCE).collect::<Vec<_>>() {
+            if let Some(job) = self.state.jobs.get(&id).cloned() {
+                self.skip_job(&job, reason, message);
             }
         }
     }

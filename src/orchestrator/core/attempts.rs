@@ -167,22 +167,22 @@ impl Step<'_> {
         self.end_job(before, next, JobState::Cancelled, Some(Reason::WindowClosed), Some(message));
     }
 
-    /// The next attempt is due. The window binds it as it binds a task.
+    /// The next attempt is due. The window and freezes bind it as they bind a task.
     pub(super) fn retry(&mut self, job: &Arc<Job>, index: usize) {
         let mut next = Job::clone(job);
-        let Some(window) = next.window_while_running().filter(|window| !window.contains(self.now)) else {
+        let Some(bar) = self.barred(&next) else {
             self.start_attempt(Arc::clone(job), next, index);
             return;
         };
         let task = &mut next.tasks[index];
         if let Some(item) = task.running_item_mut() {
             item.end(JobState::Failed, self.now);
-            end_items(task, "the window had closed", self.now);
+            end_items(task, bar.rest, self.now);
         }
         self.end_task(&mut next, index, JobState::Failed);
-        self.skip_rest(&mut next, "the window had closed");
-        let message = format!("the window {window} closed before the next attempt at task '{}'", next.tasks[index].name);
-        self.end_job(Arc::clone(job), next, JobState::Cancelled, Some(Reason::WindowClosed), Some(message));
+        self.skip_rest(&mut next, bar.rest);
+        let message = bar.before(&format!("the next attempt at task '{}'", next.tasks[index].name));
+        self.end_job(Arc::clone(job), next, JobState::Cancelled, Some(bar.reason), Some(message));
     }
 
     /// How long to wait before the next attempt; `None` when there is to be none.

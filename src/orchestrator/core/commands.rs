@@ -164,7 +164,10 @@ impl Step<'_> {
 
     /// Queues or skips jobs that somebody asked for, and starts them if there are slots.
     fn submit(&mut self, jobs: Vec<Job>) {
-        jobs.into_iter().for_each(|job| self.queue_or_skip(job));
+        for job in jobs {
+            let hold = self.state.holds.on_target(&job.target, self.now);
+            self.queue_or_skip(job, hold);
+        }
         self.admit();
     }
 
@@ -190,7 +193,7 @@ impl Step<'_> {
     }
 
     /// The schedule, if the caller may change it. To a limited caller what does not exist is as forbidden as what is outside.
-    fn permitted_schedule(&self, caller: &Caller, id: &ScheduleId) -> Result<Arc<Schedule>, CommandError> {
+    pub(super) fn permitted_schedule(&self, caller: &Caller, id: &ScheduleId) -> Result<Arc<Schedule>, CommandError> {
         match self.state.schedules.get(id) {
             Some(schedule) if schedule.is_within(&caller.access, &self.rules.catalog) => Ok(Arc::clone(schedule)),
             None if caller.access.is_unlimited() => Err(CommandError::ScheduleNotFound(id.clone())),
@@ -239,6 +242,7 @@ impl Step<'_> {
         if timing_changed {
             // From now on: fires before the change, or while it was disabled, are not missed fires.
             run.next_run_at = definition.next_run_after(self.now);
+            run.skip_next = None;
         }
         let disables = current.definition.enabled && !definition.enabled;
         let edited = Schedule {

@@ -7,6 +7,7 @@ use chrono::TimeDelta;
 use super::Step;
 use super::state::Due;
 use crate::domain::cron;
+use crate::domain::holds::Hold;
 use crate::domain::ids::{JobId, ScheduleId};
 use crate::domain::job::{Job, JobState, JobTask, Reason, Trigger};
 use crate::domain::schedule::{MisfirePolicy, Schedule, ScheduleDefinition};
@@ -34,6 +35,7 @@ impl Step<'_> {
             && let Some(due) = self.first_due()
         {
             match due {
+                Due::PauseEnds(place) => self.pause_ends(&place),
                 Due::Fire(id) => self.fire(&id, Lateness::Running),
                 Due::Job(id) => self.job_due(id),
                 Due::Target(name) => self.target_due(&name),
@@ -90,7 +92,11 @@ impl Step<'_> {
         let (further, last) = expression.matches_between(first, self.now);
         let latest = last.unwrap_or(first);
         let next = expression.next_after(self.now);
-        self.put_run_state(&schedule, |run| run.next_run_at = next);
+        let now = self.now;
+        self.put_run_state(&schedule, |run| {
+            run.next_run_at = next;
+            run.skip_next.take_if(|skip| skip.scheduled_for <= now);
+        });
 
         let age = cron::lateness(latest, self.now);
         let on_time = lateness == Lateness::Running && age <= self.rules.misfire_grace.max(ALWAYS_ON_TIME);
@@ -109,7 +115,11 @@ impl Step<'_> {
         if on_time && !jobs.is_empty() {
             self.lateness.push(age);
         }
-        jobs.into_iter().for_each(|job| self.queue_or_skip(job));
+        for job in jobs {
+            // By the schedule as it was: what it was told to leave out has been taken off it above.
+            let hold = self.state.holds.on_fire(&schedule, &job.target, latest, self.now);
+            self.queue_or_skip(job, hold);
+        }
     }
 
     /// The jobs of a fire, one for each target; without those that it has already.
@@ -187,11 +197,13 @@ impl Step<'_> {
         }
     }
 
-    /// Outside the window: skipped. Another job of the schedule is active: skipped. Otherwise it waits for a slot.
-    pub(super) fn queue_or_skip(&mut self, job: Job) {
+    /// Outside the window, paused or frozen: skipped. Another job of the schedule is active: skipped. Otherwise it waits for a slot.
+    pub(super) fn queue_or_skip(&mut self, job: Job, hold: Option<Hold>) {
         if let Some(window) = job.binding_window().filter(|window| !window.contains(self.now)) {
-            let message = format!("it is {} and the window is {window}", self.now.format("%H:%M UTC"));
+            let message = window.excludes(self.now);
             self.put_skipped(None, job, Reason::OutsideWindow, message);
+        } else if let Some(Hold { reason, message }) = hold {
+            self.put_skipped(None, job, reason, message);
         } else if let Some(active) = self.blocking_job(&job.schedule_id, &job.target) {
             let message = format!("job {active} of this schedule was still active");
             self.put_skipped(None, job, Reason::Overlap, message);

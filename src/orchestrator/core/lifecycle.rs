@@ -7,7 +7,6 @@ use super::runs::{end_items, interrupted_message};
 use super::state::{State, task_call};
 use super::{Effect, Step};
 use crate::domain::access::Access;
-use crate::domain::audit::{AuditEvent, AuditOutcome};
 use crate::domain::ids::{JobId, ScheduleId};
 use crate::domain::job::{Job, JobState, Outcome, Reason};
 use crate::domain::ports::{Change, StoredState};
@@ -36,14 +35,17 @@ impl State {
     /// The state as it was stored, with nothing decided yet.
     pub fn restore(stored: StoredState) -> Self {
         // The outbox and the damaged rows are no state that anything is decided by.
-        let StoredState { schedules, jobs, idempotency, installed_bundles, audit_outbox: _, damaged_rows: _ } = stored;
+        let StoredState { schedules, jobs, idempotency, pauses, freezes, installed_bundles, audit_outbox: _, damaged_rows: _ } =
+            stored;
         let jobs =
             share_definitions(&schedules, jobs).into_iter().map(|job| Change::Job { before: None, after: Some(Arc::new(job)) });
         let schedules = schedules.into_iter().map(|schedule| Change::Schedule { before: None, after: Some(Arc::new(schedule)) });
         let answers = idempotency.into_iter().map(|record| Change::Idempotency { before: None, after: Some(Arc::new(record)) });
+        let pauses = pauses.into_iter().map(|(place, pause)| Change::Pause { place, before: None, after: Some(Arc::new(pause)) });
+        let freezes = freezes.into_iter().map(|freeze| Change::Freeze { before: None, after: Some(Arc::new(freeze)) });
         let bundles = installed_bundles.into_iter().map(|name| Change::BundleInstalled { name });
         let mut state = Self::default();
-        schedules.chain(jobs).chain(answers).chain(bundles).for_each(|change| state.apply(&change));
+        schedules.chain(jobs).chain(answers).chain(pauses).chain(freezes).chain(bundles).for_each(|change| state.apply(&change));
         state
     }
 }
@@ -110,11 +112,12 @@ impl Step<'_> {
         }
     }
 
-    /// Removes what has been kept for long enough: jobs that ended longer ago than the retention time, and answers under
-    /// idempotency keys. Oldest first, at most `limit` of each; true when more are left.
+    /// Removes what has been kept for long enough: jobs that ended longer ago than the retention time, answers under
+    /// idempotency keys, and freezes that are over as long. Oldest first, at most `limit` of each; true when more are left.
     pub fn prune(&mut self, limit: usize) -> bool {
         let more_jobs = self.prune_jobs(limit);
         let more_answers = self.prune_answers(limit);
+        self.prune_freezes();
         more_jobs || more_answers
     }
 
@@ -128,19 +131,8 @@ impl Step<'_> {
             self.push(Change::Job { before: job, after: None });
         }
         if !pruned.is_empty() {
-            self.audit.push(AuditEvent {
-                event_id: self.ids.new_uuid(self.now),
-                time: self.now,
-                actor: "system:retention".to_owned(),
-                action: "prune_jobs".to_owned(),
-                object: "jobs".to_owned(),
-                outcome: AuditOutcome::Succeeded,
-                request_id: None,
-                address: None,
-                before: None,
-                after: None,
-                detail: Some(format!("{} jobs that ended before {before}", pruned.len())),
-            });
+            let detail = format!("{} jobs that ended before {before}", pruned.len());
+            self.audit_own("system:retention", "prune_jobs", "jobs".to_owned(), None, detail);
         }
         more
     }

@@ -12,6 +12,7 @@ mod admission;
 mod attempts;
 mod commands;
 mod fires;
+mod holds;
 mod idempotency;
 mod lifecycle;
 mod runs;
@@ -112,15 +113,32 @@ impl<'a> Step<'a> {
 
     /// Decides one command so that it fails alone: what a refused one had begun is taken back.
     pub fn alone<T, E>(&mut self, decide: impl FnOnce(&mut Self) -> Result<T, E>) -> Result<T, E> {
-        let marks = (self.changes.len(), self.effects.len(), self.audit.len());
+        let marks = self.marks();
         let result = decide(self);
         if result.is_err() {
-            let begun = self.changes.split_off(marks.0);
-            self.state.undo(&begun);
-            self.effects.truncate(marks.1);
-            self.audit.truncate(marks.2);
+            self.take_back(marks);
         }
         result
+    }
+
+    /// Decides one command to see what would come of it, and takes all of it back.
+    pub fn tried<T, E>(&mut self, decide: impl FnOnce(&mut Self) -> Result<T, E>) -> Result<T, E> {
+        let marks = self.marks();
+        let result = decide(self);
+        self.take_back(marks);
+        result
+    }
+
+    fn marks(&self) -> [usize; 3] {
+        [self.changes.len(), self.effects.len(), self.audit.len()]
+    }
+
+    /// Takes back what was decided since.
+    fn take_back(&mut self, [changes, effects, audit]: [usize; 3]) {
+        let begun = self.changes.split_off(changes);
+        self.state.undo(&begun);
+        self.effects.truncate(effects);
+        self.audit.truncate(audit);
     }
 
     fn put_schedule(&mut self, before: Option<Arc<Schedule>>, after: Option<Schedule>) -> Option<Arc<Schedule>> {
@@ -168,6 +186,23 @@ impl<'a> Step<'a> {
             before,
             after,
             detail: None,
+        });
+    }
+
+    /// Records what the service did by itself.
+    fn audit_own(&mut self, actor: &str, action: &str, object: String, before: Option<Value>, detail: String) {
+        self.audit.push(AuditEvent {
+            event_id: self.ids.new_uuid(self.now),
+            time: self.now,
+            actor: actor.to_owned(),
+            action: action.to_owned(),
+            object,
+            outcome: AuditOutcome::Succeeded,
+            request_id: None,
+            address: None,
+            before,
+            after: None,
+            detail: Some(detail),
         });
     }
 }

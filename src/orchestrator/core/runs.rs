@@ -83,8 +83,14 @@ impl Step<'_> {
                 self.end_task(&mut next, index, JobState::Skipped);
                 continue;
             }
-            if let Some(message) = self.closed_before(&next, index).or_else(|| self.does_not_fit(&next, index)) {
-                self.skip_rest(&mut next, "the window had closed, or would have before its end");
+            if let Some(bar) = self.barred(&next) {
+                let message = bar.before(&format!("task '{}' could start", next.tasks[index].name));
+                self.skip_rest(&mut next, bar.rest);
+                self.end_job(before, next, JobState::Cancelled, Some(bar.reason), Some(message));
+                return;
+            }
+            if let Some(message) = self.does_not_fit(&next, index) {
+                self.skip_rest(&mut next, "the window would have closed before its end");
                 self.end_job(before, next, JobState::Cancelled, Some(Reason::WindowClosed), Some(message));
                 return;
             }
@@ -108,11 +114,12 @@ impl Step<'_> {
             let message = "the job was cancelled before all of its calls were made".to_owned();
             self.stop_task(&mut next, index, false, message, "the job was cancelled");
             self.next_task(before, next);
-        } else if let Some(closed) = self.closed_before(&next, index) {
-            let message = "the window closed before all of its calls were made".to_owned();
-            self.stop_task(&mut next, index, false, message, "the window had closed");
-            self.skip_rest(&mut next, "the window had closed");
-            self.end_job(before, next, JobState::Cancelled, Some(Reason::WindowClosed), Some(closed));
+        } else if let Some(bar) = self.barred(&next) {
+            let message = format!("{} before all of its calls were made", bar.event);
+            let end = bar.before(&format!("task '{}' had made all of its calls", next.tasks[index].name));
+            self.stop_task(&mut next, index, false, message, bar.rest);
+            self.skip_rest(&mut next, bar.rest);
+            self.end_job(before, next, JobState::Cancelled, Some(bar.reason), Some(end));
         } else {
             self.start_attempt(before, next, index);
         }
@@ -156,12 +163,15 @@ impl Step<'_> {
         self.effects.push(Effect::StartAttempt(Box::new(call)));
     }
 
-    /// Words for a window that has closed before a task, or the next call of it.
-    fn closed_before(&self, job: &Job, index: usize) -> Option<String> {
-        let window = job.window_while_running().filter(|window| !window.contains(self.now))?;
-        let task = &job.tasks[index];
-        let what = if task.state == JobState::Pending { "could start" } else { "had made all of its calls" };
-        Some(format!("the window {window} closed before task '{}' {what}", task.name))
+    /// What keeps a job that is under way from touching its target once more: a window that has closed, or a freeze. A pause lets it go on.
+    pub(super) fn barred(&self, job: &Job) -> Option<Bar> {
+        if let Some(window) = job.window_while_running().filter(|window| !window.contains(self.now)) {
+            let event = format!("the window {window} closed");
+            return Some(Bar { reason: Reason::WindowClosed, rest: "the window had closed", event, why: None });
+        }
+        let freeze = self.state.holds.freeze_of(&job.target, self.now)?;
+        let event = format!("the freeze of target '{}' began", job.target);
+        Some(Bar { reason: Reason::Frozen, rest: "the target was frozen", event, why: Some(freeze.explain(&job.target)) })
     }
 
     /// Words for a task that would not end before the window does, judged by how long it took lately.
@@ -258,6 +268,24 @@ impl Step<'_> {
         }
         let worst = [JobState::Failed, JobState::Cancelled].into_iter().find(|state| states.contains(state));
         worst.unwrap_or(JobState::Succeeded)
+    }
+}
+
+/// See [`Step::barred`].
+pub(super) struct Bar {
+    pub reason: Reason,
+    /// What the tasks that do not run any more say of it.
+    pub rest: &'static str,
+    /// What has happened.
+    pub event: String,
+    why: Option<String>,
+}
+
+impl Bar {
+    /// It happened before something could be done.
+    pub fn before(&self, deed: &str) -> String {
+        let why = self.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+        format!("{} before {deed}{why}", self.event)
     }
 }
 

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::catalog::Catalog;
+use crate::domain::holds::Holds;
 use crate::domain::idempotency::{IdempotencyId, IdempotencyRecord};
 use crate::domain::ids::{JobId, ScheduleId};
 use crate::domain::job::{Job, JobState};
+use crate::domain::pause::{Pause, PausePlace};
 use crate::domain::ports::{Change, TaskCall};
 use crate::domain::schedule::Schedule;
 use crate::domain::target_state::TargetState;
@@ -17,6 +19,8 @@ use crate::domain::time::Timestamp;
 /// Something that has to be looked at when its time comes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::orchestrator) enum Due {
+    /// A pause ends by itself. Before fires: a fire at that moment runs.
+    PauseEnds(PausePlace),
     /// A running job's next attempt or the moment at which it is stopped, or the end of a waiting job's window. Before fires: a job
     /// that ends makes room.
     Job(JobId),
@@ -48,6 +52,8 @@ pub(in crate::orchestrator) struct State {
     pub(super) ended: BTreeSet<(Timestamp, JobId)>,
     pub(super) queues: BTreeMap<String, TargetQueue>,
     pub(super) running: usize,
+    /// Pauses and freezes.
+    pub(super) holds: Holds,
     /// Targets of which something is out of the ordinary. Not stored.
     pub(super) targets: BTreeMap<String, Arc<TargetState>>,
     /// Set at shutdown: nothing new starts.
@@ -69,6 +75,11 @@ impl State {
     /// All jobs.
     pub fn jobs(&self) -> impl Iterator<Item = &Arc<Job>> {
         self.jobs.values()
+    }
+
+    /// Pauses and freezes.
+    pub fn holds(&self) -> &Holds {
+        &self.holds
     }
 
     /// A target as it is known.
@@ -146,6 +157,21 @@ impl State {
                     None => drop(self.targets.remove(name)),
                 }
             }
+            Change::Pause { place, before, after } => {
+                let due = |pause: &Option<Arc<Pause>>| {
+                    let until = pause.as_ref().and_then(|pause| pause.until)?;
+                    Some((until, Due::PauseEnds(place.clone())))
+                };
+                if let Some(due) = due(before) {
+                    self.due.remove(&due);
+                }
+                self.due.extend(due(after));
+                self.holds.set_pause(place, after.clone());
+            }
+            Change::Freeze { before, after } => {
+                before.iter().for_each(|freeze| self.holds.set_freeze(freeze.id, None));
+                after.iter().for_each(|freeze| self.holds.set_freeze(freeze.id, Some(Arc::clone(freeze))));
+            }
             Change::BundleInstalled { name } => {
                 self.installed_bundles.insert(name.clone());
             }
@@ -163,6 +189,12 @@ impl State {
                 Change::Idempotency { before, after } => {
                     self.apply(&Change::Idempotency { before: after.clone(), after: before.clone() })
                 }
+                Change::Pause { place, before, after } => {
+                    self.apply(&Change::Pause { place: place.clone(), before: after.clone(), after: before.clone() });
+                }
+                Change::Freeze { before, after } => {
+                    self.apply(&Change::Freeze { before: after.clone(), after: before.clone() });
+                }
                 Change::Target { name, before, after } => {
                     self.apply(&Change::Target { name: name.clone(), before: after.clone(), after: before.clone() });
                 }
@@ -177,12 +209,16 @@ impl State {
         if let Some(at) = schedule.run.next_run_at {
             self.due.insert((at, Due::Fire(schedule.id.clone())));
         }
+        self.due.extend(pause_due(schedule));
         self.schedules.insert(schedule.id.clone(), Arc::clone(schedule));
     }
 
     fn remove_schedule(&mut self, schedule: &Schedule) {
         if let Some(at) = schedule.run.next_run_at {
             self.due.remove(&(at, Due::Fire(schedule.id.clone())));
+        }
+        if let Some(due) = pause_due(schedule) {
+            self.due.remove(&due);
         }
         self.schedules.remove(&schedule.id);
     }
@@ -258,6 +294,12 @@ impl State {
     fn queue(&mut self, job: &Job) -> &mut TargetQueue {
         self.queues.entry(job.target.clone()).or_default()
     }
+}
+
+/// When a schedule's pause ends by itself.
+fn pause_due(schedule: &Schedule) -> Option<(Timestamp, Due)> {
+    let until = schedule.run.pause.as_ref()?.until?;
+    Some((until, Due::PauseEnds(PausePlace::Schedule(schedule.id.clone()))))
 }
 
 /// When a job has to be looked at though nothing reports: its next attempt, the moment at which it is stopped, or the end of the

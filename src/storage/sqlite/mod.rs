@@ -16,7 +16,8 @@ use async_trait::async_trait;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Sqlite, Transaction};
 
-use self::rows::{Rows, signed};
+use self::rows::{PauseRow, Rows, signed};
+use crate::domain::freeze::Freeze;
 use crate::domain::idempotency::IdempotencyRecord;
 use crate::domain::job::Job;
 use crate::domain::ports::{Change, OutboxCommit, Store, StoreError, StoredState};
@@ -116,6 +117,8 @@ impl SqliteStore {
             ("DELETE FROM schedules WHERE id IN (SELECT value FROM json_each(?1))", &rows.deleted_schedules),
             ("DELETE FROM jobs WHERE id IN (SELECT value FROM json_each(?1))", &rows.deleted_jobs),
             ("DELETE FROM idempotency_keys WHERE id IN (SELECT value FROM json_each(?1))", &rows.deleted_answers),
+            ("DELETE FROM pauses WHERE id IN (SELECT value FROM json_each(?1))", &rows.deleted_pauses),
+            ("DELETE FROM freezes WHERE id IN (SELECT value FROM json_each(?1))", &rows.deleted_freezes),
             ("INSERT OR IGNORE INTO installed_bundles (name) SELECT value FROM json_each(?1)", &rows.bundles),
         ] {
             for ids in chunks {
@@ -141,6 +144,8 @@ impl Store for SqliteStore {
                 schedules: self.read::<Schedule>("schedules").await?,
                 jobs: self.read::<Job>("jobs").await?,
                 idempotency: self.read::<IdempotencyRecord>("idempotency_keys").await?,
+                pauses: self.read::<PauseRow>("pauses").await?.into_iter().map(PauseRow::into_parts).collect(),
+                freezes: self.read::<Freeze>("freezes").await?,
                 installed_bundles: bundles.into_iter().map(|(name,)| String::from_utf8_lossy(&name).into_owned()).collect(),
                 audit_outbox: self.read_outbox().await?,
                 damaged_rows: self.count_damaged().await?,

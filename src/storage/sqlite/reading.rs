@@ -67,6 +67,8 @@ impl SqliteStore {
         let query = match table {
             "jobs" => page_of!("jobs"),
             "idempotency_keys" => page_of!("idempotency_keys"),
+            "pauses" => page_of!("pauses"),
+            "freezes" => page_of!("freezes"),
             _ => page_of!("schedules"),
         };
         let mut pages = JoinSet::new();
@@ -125,6 +127,8 @@ impl SqliteStore {
             "jobs" => "DELETE FROM jobs WHERE id = CAST(?1 AS TEXT)",
             "audit_outbox" => "DELETE FROM audit_outbox WHERE position = CAST(CAST(?1 AS TEXT) AS INTEGER)",
             "idempotency_keys" => "DELETE FROM idempotency_keys WHERE id = CAST(?1 AS TEXT)",
+            "pauses" => "DELETE FROM pauses WHERE id = CAST(?1 AS TEXT)",
+            "freezes" => "DELETE FROM freezes WHERE id = CAST(?1 AS TEXT)",
             _ => "DELETE FROM schedules WHERE id = CAST(?1 AS TEXT)",
         };
         sqlx::query(delete).bind(id).execute(&mut *transaction).await?;

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::domain::audit::AuditEvent;
 use crate::domain::fields::printable;
+use crate::domain::freeze::Freeze;
 use crate::domain::idempotency::{IdempotencyId, IdempotencyRecord};
 use crate::domain::job::Job;
+use crate::domain::pause::{Pause, PausePlace};
 use crate::domain::ports::{Change, OutboxEntry};
 use crate::domain::schedule::Schedule;
 
@@ -18,16 +20,21 @@ pub(super) struct Rows<'a> {
     pub schedules: Vec<&'a Schedule>,
     pub jobs: Vec<&'a Job>,
     pub answers: Vec<&'a IdempotencyRecord>,
+    pub pauses: Vec<PauseRow>,
+    pub freezes: Vec<&'a Freeze>,
     /// Ids to delete and names to note, as JSON arrays of a bounded length; none where there is nothing.
     pub deleted_schedules: Vec<String>,
     pub deleted_jobs: Vec<String>,
     pub deleted_answers: Vec<String>,
+    pub deleted_pauses: Vec<String>,
+    pub deleted_freezes: Vec<String>,
     pub bundles: Vec<String>,
 }
 
 impl<'a> Rows<'a> {
     pub fn of(changes: &'a [Change]) -> Result<Self, serde_json::Error> {
         let (mut schedules, mut jobs, mut answers) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let (mut pauses, mut freezes) = (BTreeMap::new(), BTreeMap::new());
         let mut bundles = Vec::new();
         for change in changes {
             match change {
@@ -46,6 +53,12 @@ impl<'a> Rows<'a> {
                         answers.insert(&record.id, after.as_deref());
                     }
                 }
+                Change::Pause { place, after, .. } => drop(pauses.insert(place, after.as_deref())),
+                Change::Freeze { before, after } => {
+                    for freeze in before.iter().chain(after) {
+                        freezes.insert(freeze.id, after.as_deref());
+                    }
+                }
                 Change::BundleInstalled { name } => bundles.push(name.as_str()),
                 // Found out anew by every service.
                 Change::Target { .. } => {}
@@ -55,7 +68,16 @@ impl<'a> Rows<'a> {
         let deleted_jobs: Vec<String> = jobs.iter().filter(|(_, after)| after.is_none()).map(|(id, _)| id.to_string()).collect();
         let deleted_answers: Vec<String> =
             answers.iter().filter(|(_, after)| after.is_none()).map(|(id, _)| answer_id(id)).collect::<Result<_, _>>()?;
+        let deleted_pauses: Vec<String> =
+            pauses.iter().filter(|(_, after)| after.is_none()).map(|(place, _)| place.object()).collect();
+        let deleted_freezes: Vec<String> =
+            freezes.iter().filter(|(_, after)| after.is_none()).map(|(id, _)| id.to_string()).collect();
+        let pauses = pauses.into_iter().filter_map(|(place, pause)| Some(PauseRow::new(place, pause?)));
         Ok(Self {
+            pauses: pauses.collect(),
+            freezes: freezes.into_values().flatten().collect(),
+            deleted_pauses: array(&deleted_pauses)?,
+            deleted_freezes: array(&deleted_freezes)?,
             schedules: schedules.into_values().flatten().collect(),
             jobs: jobs.into_values().flatten().collect(),
             answers: answers.into_values().flatten().collect(),
@@ -64,6 +86,27 @@ impl<'a> Rows<'a> {
             deleted_answers: array(&deleted_answers)?,
             bundles: array(&bundles)?,
         })
+    }
+}
+
+/// A pause as a row: of a target, or of all.
+#[derive(Debug, Serialize, Deserialize)]
+pub(in crate::storage) struct PauseRow {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    target: Option<String>,
+    #[serde(flatten)]
+    pause: Pause,
+}
+
+impl PauseRow {
+    fn new(place: &PausePlace, pause: &Pause) -> Self {
+        let target = if let PausePlace::Target(name) = place { Some(name.clone()) } else { None };
+        Self { target, pause: pause.clone() }
+    }
+
+    /// The pause, and what it is of.
+    pub fn into_parts(self) -> (PausePlace, Pause) {
+        (self.target.map_or(PausePlace::All, PausePlace::Target), self.pause)
     }
 }
 
@@ -99,6 +142,19 @@ impl Entity for Job {
 impl Entity for IdempotencyRecord {
     fn row_id(&self) -> Result<String, serde_json::Error> {
         answer_id(&self.id)
+    }
+}
+
+impl Entity for PauseRow {
+    fn row_id(&self) -> Result<String, serde_json::Error> {
+        let place = self.target.clone().map_or(PausePlace::All, PausePlace::Target);
+        Ok(place.object())
+    }
+}
+
+impl Entity for Freeze {
+    fn row_id(&self) -> Result<String, serde_json::Error> {
+        Ok(self.id.to_string())
     }
 }
 

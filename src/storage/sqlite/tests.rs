@@ -2,8 +2,9 @@ use super::*;
 use crate::domain::audit::{AuditEvent, AuditOutcome, EncodedEvent};
 use crate::domain::catalog::{Catalog, TargetCatalog};
 use crate::domain::idempotency::{IdempotencyId, RecordedAnswer};
-use crate::domain::ids::{JobId, ScheduleId};
+use crate::domain::ids::{FreezeId, JobId, ScheduleId};
 use crate::domain::job::{JobState, JobTask, Trigger};
+use crate::domain::pause::{Pause, PausePlace};
 use crate::domain::ports::OutboxEntry;
 use crate::domain::schedule::RunState;
 use crate::domain::schedule_input;
@@ -280,4 +281,45 @@ async fn a_damaged_row_is_set_aside_and_the_rest_loads() {
     assert_eq!(kept, 1);
     let again = store.load().await.unwrap();
     assert_eq!((again.schedules.len(), again.damaged_rows), (1, 1));
+}
+
+#[tokio::test]
+async fn pauses_and_freezes_are_kept_until_they_are_taken_away_and_a_damaged_one_is_set_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&folder.path().join("m.db")).await.unwrap();
+    let pause =
+        |reason: &str| Arc::new(Pause { paused_by: "ann".into(), paused_at: now(), reason: reason.into(), until: Some(now()) });
+    let put_pause = |place: PausePlace, after| Change::Pause { place, before: None, after };
+    let target = PausePlace::Target("eu".to_owned());
+    let freeze = |number: u128| {
+        let (created_by, reason) = ("ann".to_owned(), "x".to_owned());
+        Arc::new(Freeze {
+            id: FreezeId(Uuid::from_u128(number)),
+            from: now(),
+            to: now(),
+            targets: vec!["eu".into()],
+            reason,
+            created_by,
+            created_at: now(),
+        })
+    };
+    let put_freeze = |freeze: &Arc<Freeze>| Change::Freeze { before: None, after: Some(Arc::clone(freeze)) };
+    let changes = [
+        put_pause(PausePlace::All, Some(pause("first"))),
+        put_pause(PausePlace::All, Some(pause("last"))),
+        put_pause(target.clone(), Some(pause("of eu"))),
+        put_freeze(&freeze(1)),
+        put_freeze(&freeze(2)),
+    ];
+    commit(&store, &changes).await.unwrap();
+    let mut loaded = store.load().await.unwrap();
+    loaded.pauses.sort_by(|one, other| one.0.cmp(&other.0));
+    assert_eq!(loaded.pauses, [(PausePlace::All, (*pause("last")).clone()), (target.clone(), (*pause("of eu")).clone())]);
+    assert_eq!(loaded.freezes, [(*freeze(1)).clone(), (*freeze(2)).clone()]);
+
+    let gone = [put_pause(PausePlace::All, None), Change::Freeze { before: Some(freeze(1)), after: None }];
+    commit(&store, &gone).await.unwrap();
+    sqlx::query("UPDATE pauses SET body = '{}'").execute(&store.pool).await.unwrap();
+    let loaded = store.load().await.unwrap();
+    assert_eq!((loaded.pauses.len(), loaded.freezes.len(), loaded.damaged_rows), (0, 1, 1));
 }

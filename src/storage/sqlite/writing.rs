@@ -8,8 +8,9 @@ use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Sqlite, Transaction};
 
-use super::rows::{Rows, answer_id, signed};
+use super::rows::{Entity, PauseRow, Rows, answer_id, signed};
 use crate::domain::audit::EncodedEvent;
+use crate::domain::freeze::Freeze;
 use crate::domain::idempotency::IdempotencyRecord;
 use crate::domain::job::Job;
 use crate::domain::ports::OutboxCommit;
@@ -49,6 +50,10 @@ static JOBS: LazyLock<Statements> = LazyLock::new(|| {
 });
 static ANSWERS: LazyLock<Statements> =
     LazyLock::new(|| Statements::new("idempotency_keys (id, body)", 2, "ON CONFLICT (id) DO UPDATE SET body = excluded.body"));
+static PAUSES: LazyLock<Statements> =
+    LazyLock::new(|| Statements::new("pauses (id, body)", 2, "ON CONFLICT (id) DO UPDATE SET body = excluded.body"));
+static FREEZES: LazyLock<Statements> =
+    LazyLock::new(|| Statements::new("freezes (id, body)", 2, "ON CONFLICT (id) DO UPDATE SET body = excluded.body"));
 static OUTBOX: LazyLock<Statements> = LazyLock::new(|| Statements::new("audit_outbox (position, event_id, event)", 3, ""));
 
 /// What is written as a row: its values, in the order of its statement's columns.
@@ -76,6 +81,18 @@ impl Row for &IdempotencyRecord {
     }
 }
 
+impl Row for PauseRow {
+    fn bind<'q>(&self, statement: Statement<'q>) -> Result<Statement<'q>, serde_json::Error> {
+        Ok(statement.bind(self.row_id()?).bind(serde_json::to_string(self)?))
+    }
+}
+
+impl Row for &Freeze {
+    fn bind<'q>(&self, statement: Statement<'q>) -> Result<Statement<'q>, serde_json::Error> {
+        Ok(statement.bind(self.row_id()?).bind(serde_json::to_string(self)?))
+    }
+}
+
 /// An event of the outbox and its position.
 impl Row for (u64, &EncodedEvent) {
     fn bind<'q>(&self, statement: Statement<'q>) -> Result<Statement<'q>, serde_json::Error> {
@@ -93,6 +110,8 @@ pub(super) async fn put(
     insert(transaction, &SCHEDULES, &rows.schedules).await?;
     insert(transaction, &JOBS, &rows.jobs).await?;
     insert(transaction, &ANSWERS, &rows.answers).await?;
+    insert(transaction, &PAUSES, &rows.pauses).await?;
+    insert(transaction, &FREEZES, &rows.freezes).await?;
     let events: Vec<(u64, &EncodedEvent)> = (outbox.first_position..).zip(outbox.events).collect();
     insert(transaction, &OUTBOX, &events).await
 }

@@ -155,6 +155,20 @@ pub(super) const JOBS_PRUNED: Metric = Metric {
     labels: &[],
     kind: Kind::Counter,
 };
+pub(super) const PAUSED: Metric = Metric {
+    name: "maintenance_paused",
+    help: "What somebody paused: all targets (0 or 1), single targets, schedules.",
+    unit: Unit::Count,
+    labels: &["scope"],
+    kind: Kind::Gauge,
+};
+pub(super) const FREEZES: Metric = Metric {
+    name: "maintenance_freezes",
+    help: "Freezes that last now, and that are planned.",
+    unit: Unit::Count,
+    labels: &["state"],
+    kind: Kind::Gauge,
+};
 pub(super) const MODULE_STATUS: Metric = Metric {
     name: "maintenance_health_module_status",
     help: "Last signal of a module's health probe: 1 HEALTHY, 0.5 DEGRADED, 0 UNHEALTHY, -1 UNKNOWN (not heard of yet).",
@@ -301,6 +315,8 @@ pub(super) const RECORDED: &[&Metric] = &[
     &TASK_DURATION,
     &FIRE_LATENESS,
     &JOBS_PRUNED,
+    &PAUSED,
+    &FREEZES,
     &MODULE_STATUS,
     &TARGET_REQUESTS,
     &TARGET_BREAKER,

@@ -51,6 +51,8 @@ struct Inner {
     task_duration: Family<Histogram>,
     fire_lateness: Histogram,
     jobs_pruned: Counter,
+    paused: Family<Gauge>,
+    freezes: Family<Gauge>,
     module_status: Family<Gauge>,
     target_requests: Family<Counter>,
     target_breaker: Family<Gauge>,
@@ -104,6 +106,8 @@ impl Metrics {
             task_duration: Family::with_values(&catalogue::TASK_DURATION, recorder, &task_types),
             fire_lateness: Family::new(&catalogue::FIRE_LATENESS, recorder).get(&[]),
             jobs_pruned: Family::new(&catalogue::JOBS_PRUNED, recorder).get(&[]),
+            paused: Family::with_values(&catalogue::PAUSED, recorder, &["all", "target", "schedule"]),
+            freezes: Family::with_values(&catalogue::FREEZES, recorder, &["active", "planned"]),
             module_status: Family::new(&catalogue::MODULE_STATUS, recorder),
             target_requests: Family::new(&catalogue::TARGET_REQUESTS, recorder),
             target_breaker: Family::with_values(&catalogue::TARGET_BREAKER, recorder, &targets),
@@ -196,6 +200,17 @@ impl Metrics {
     pub fn set_jobs_active(&self, pending: usize, running: usize) {
         self.inner.jobs_active.get(&["PENDING"]).set(pending as f64);
         self.inner.jobs_active.get(&["RUNNING"]).set(running as f64);
+    }
+
+    /// So much is paused in this scope now: `all`, `target` or `schedule`.
+    pub fn set_paused(&self, scope: &'static str, paused: usize) {
+        self.inner.paused.get(&[scope]).set(paused as f64);
+    }
+
+    /// So many freezes last now, and so many are planned.
+    pub fn set_freezes(&self, active: usize, planned: usize) {
+        self.inner.freezes.get(&["active"]).set(active as f64);
+        self.inner.freezes.get(&["planned"]).set(planned as f64);
     }
 
     /// A task ended SUCCEEDED.

@@ -4,6 +4,7 @@ mod access;
 mod adoption;
 mod edits;
 mod fires;
+mod holds;
 mod keys;
 mod lists;
 mod properties;
@@ -25,9 +26,11 @@ use uuid::Uuid;
 use super::{AttemptId, Decided, Effect, Operation, Rules, State, Step};
 use crate::domain::access::Access;
 use crate::domain::catalog::{BreakerRule, Catalog, TargetCatalog};
+use crate::domain::freeze::Freeze;
 use crate::domain::idempotency::{Answered, IdempotencyRecord, IdempotentRequest};
 use crate::domain::ids::{JobId, ScheduleId};
 use crate::domain::job::{Job, JobState, Outcome, Reason, Trigger};
+use crate::domain::pause::{Pause, PausePlace};
 use crate::domain::ports::{AttemptReport, IdSource, StoredState, TargetAnswer, TaskCall};
 use crate::domain::principal::Caller;
 use crate::domain::schedule::Schedule;
@@ -204,9 +207,17 @@ pub(super) fn stored(state: &State) -> StoredState {
         schedules: state.schedules.values().map(|schedule| Schedule::clone(schedule)).collect(),
         jobs: state.jobs.values().map(|job| Job::clone(job)).collect(),
         idempotency: state.idempotency.values().map(|record| IdempotencyRecord::clone(record)).collect(),
+        pauses: pauses(state),
+        freezes: state.holds.freezes().map(|freeze| Freeze::clone(freeze)).collect(),
         installed_bundles: state.installed_bundles.iter().cloned().collect(),
         ..StoredState::default()
     }
+}
+
+fn pauses(state: &State) -> Vec<(PausePlace, Pause)> {
+    let all = state.holds.of_all().map(|pause| (PausePlace::All, Pause::clone(pause)));
+    let targets = state.holds.targets().map(|(name, pause)| (PausePlace::Target(name.to_owned()), Pause::clone(pause)));
+    all.into_iter().chain(targets).collect()
 }
 
 pub(super) fn operator() -> Caller {

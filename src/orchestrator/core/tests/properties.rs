@@ -5,10 +5,13 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use proptest::prelude::*;
 use serde_json::json;
 
+use super::holds::pause;
 use super::*;
 use crate::domain::idempotency::KEPT_FOR;
+use crate::domain::pause::{PauseInput, PausePlace};
 use crate::domain::ports::{Change, Checkpoint};
 use crate::domain::schedule::OnWindowClose;
+use crate::orchestrator::message::ScheduleHold;
 
 #[derive(Debug, Clone)]
 enum Input {
@@ -27,6 +30,9 @@ enum Input {
     Progress { nth: u8, percent: u8 },
     Answer { nth: u8, answer: u8 },
     Stopped { nth: u8, sent: bool },
+    HoldSchedule { slot: u8, how: u8, seconds: u32 },
+    HoldTargets { target: u8, seconds: Option<u32> },
+    Freeze { target: u8, from: u32, seconds: u32 },
     Prune,
     Restart,
     FailedCommit(Box<Input>),
@@ -52,6 +58,9 @@ fn input() -> impl Strategy<Value = Input> {
         1 => (any::<u8>(), 0..101_u8).prop_map(|(nth, percent)| Input::Progress { nth, percent }),
         4 => (any::<u8>(), 0..3_u8).prop_map(|(nth, answer)| Input::Answer { nth, answer }),
         1 => (any::<u8>(), any::<bool>()).prop_map(|(nth, sent)| Input::Stopped { nth, sent }),
+        1 => (0..5_u8, 0..4_u8, 0..40_000_u32).prop_map(|(slot, how, seconds)| Input::HoldSchedule { slot, how, seconds }),
+        1 => (0..4_u8, prop::option::of(0..40_000_u32)).prop_map(|(target, seconds)| Input::HoldTargets { target, seconds }),
+        1 => (0..4_u8, 0..40_000_u32, 1..40_000_u32).prop_map(|(target, from, seconds)| Input::Freeze { target, from, seconds }),
         1 => Just(Input::Prune),
         1 => Just(Input::Restart),
     ];
@@ -167,6 +176,26 @@ fn apply(world: &mut World, input: &Input) {
                 }
             }
         }
+        Input::HoldSchedule { slot, how, seconds } => {
+            let until = Some(world.now + TimeDelta::seconds(i64::from(*seconds) + 1));
+            let hold = match how {
+                0 => ScheduleHold::Pause(PauseInput { until, ..pause(None) }),
+                1 => ScheduleHold::Pause(pause(None)),
+                2 => ScheduleHold::Resume,
+                _ => ScheduleHold::SkipNext(String::new()),
+            };
+            let _ = world.hold(&slot_id(slot), hold);
+        }
+        Input::HoldTargets { target, seconds } => {
+            let until = seconds.map(|seconds| world.now + TimeDelta::seconds(i64::from(seconds) + 1));
+            let input = until.map(|until| PauseInput { until: Some(until), ..pause(None) });
+            world.hold_targets(hold_target(*target), input).unwrap();
+        }
+        Input::Freeze { target, from, seconds } => {
+            let from = world.now + TimeDelta::seconds(i64::from(*from));
+            let targets: Vec<&str> = hold_target(*target).into_iter().collect();
+            let _ = world.freeze(from, from + TimeDelta::seconds(i64::from(*seconds)), &targets);
+        }
         Input::Prune => {
             world.decide(|step| step.prune(2));
             let World { answers, state, now, .. } = world;
@@ -204,6 +233,11 @@ fn apply(world: &mut World, input: &Input) {
     }
 }
 
+/// One of the targets, or `None` for all.
+fn hold_target(number: u8) -> Option<&'static str> {
+    [None, Some("default"), Some("wide"), Some("guarded")][usize::from(number)]
+}
+
 /// The changes that lead from one state to another.
 fn difference(from: &State, to: &State) -> Vec<Change> {
     let mut changes = Vec::new();
@@ -229,6 +263,24 @@ fn difference(from: &State, to: &State) -> Vec<Change> {
         let (before, after) = (from.targets.get(name).cloned(), to.targets.get(name).cloned());
         if before != after {
             changes.push(Change::Target { name: name.clone(), before, after });
+        }
+    }
+    for place in
+        [PausePlace::All].into_iter().chain((1..4).filter_map(|number| Some(PausePlace::Target(hold_target(number)?.to_owned()))))
+    {
+        let pause = |state: &State| match &place {
+            PausePlace::Target(name) => state.holds.of_target(name).cloned(),
+            _ => state.holds.of_all().cloned(),
+        };
+        let (before, after) = (pause(from), pause(to));
+        if before != after {
+            changes.push(Change::Pause { place, before, after });
+        }
+    }
+    for freeze in from.holds.freezes().chain(to.holds.freezes()).map(|freeze| freeze.id).collect::<BTreeSet<_>>() {
+        let (before, after) = (from.holds.freeze(freeze).cloned(), to.holds.freeze(freeze).cloned());
+        if before != after {
+            changes.push(Change::Freeze { before, after });
         }
     }
     changes
@@ -261,7 +313,7 @@ fn run_keyed(world: &mut World, schedule: &str, key: &str, force: bool) {
     }
 }
 
-fn check(world: &World, seen: &mut HashMap<JobId, Arc<Job>>, started: &mut HashSet<(JobId, usize, u32)>) {
+fn check(world: &World, seen: &mut HashMap<JobId, Arc<Job>>, started: &mut HashSet<(JobId, usize, u32)>, held: bool) {
     let state = &world.state;
     let mut fires = HashSet::new();
     let mut active = HashSet::new();
@@ -326,6 +378,13 @@ fn check(world: &World, seen: &mut HashMap<JobId, Arc<Job>>, started: &mut HashS
         if let Some(window) = job.window_while_running().filter(|_| !adopted) {
             assert!(window.contains(world.now), "no task starts outside a window that binds");
         }
+        if !adopted {
+            assert!(state.holds.freeze_of(&job.target, world.now).is_none(), "no task starts on a frozen target");
+            let starts_job = job.started_at == Some(world.now) && call.attempt == 1 && call.task_index == 0;
+            // A job that started in this very step before the pause was asked for goes on.
+            let paused = state.holds.on_target(&job.target, world.now).is_some();
+            assert!(!(starts_job && paused && held), "no job starts on a paused target");
+        }
     }
     for schedule in state.schedules.values() {
         match schedule.run.next_run_at {
@@ -362,10 +421,12 @@ proptest! {
         let mut world = World::new("2026-01-01T00:00:00Z");
         let (mut seen, mut started) = (HashMap::new(), HashSet::new());
         for input in &history {
+            // Whether it is the pause itself, which lets go on what runs.
+            let held = !matches!(input, Input::HoldTargets { .. });
             apply(&mut world, input);
             // As the actor does at the end of every batch.
             world.decide(|step| step.admit());
-            check(&world, &mut seen, &mut started);
+            check(&world, &mut seen, &mut started, held);
         }
     }
 }
