@@ -71,12 +71,24 @@ async fn foreign_ids(app: &TestApp) -> (Vec<String>, Vec<String>) {
     (schedules, foreign)
 }
 
+/// Ids of freezes that the limited caller may not remove: of another target, of all targets, and of none that there is.
+async fn foreign_freezes(app: &TestApp) -> Vec<String> {
+    let everything = token(app, Some(json!("*")));
+    let mut ids = vec!["01890a5d-ac96-774b-bcce-b302099a8057".to_owned()];
+    for (month, targets) in [(1, json!([format!("{FOREIGN}-1")])), (2, Value::Null)] {
+        let freeze = json!({"from":format!("2030-0{month}-01T00:00:00Z"),"to":format!("2030-0{month}-02T00:00:00Z"),"reason":"x","targets":targets});
+        let made = call(app, &everything, Method::POST, "/freezes", Some(freeze)).await.expect(201);
+        ids.push(made["id"].as_str().expect("an id").to_owned());
+    }
+    ids
+}
+
 /// Every operation of the document that names an object, as (method, path, whether it changes anything).
 fn operations_on_objects() -> Vec<(Method, String)> {
     let document: Value = serde_json::from_str(&openapi_json()).expect("JSON");
     let paths = document["paths"].as_object().expect("paths");
     let found = paths.iter().filter_map(|(path, item)| Some((path.strip_prefix(API)?.to_owned(), item)));
-    let on_objects = found.filter(|(path, _)| path.contains("{id}"));
+    let on_objects = found.filter(|(path, _)| path.contains('{'));
     on_objects
         .flat_map(|(path, item)| {
             let methods: Vec<String> = item.as_object().expect("a path item").keys().map(|name| name.to_uppercase()).collect();
@@ -89,6 +101,7 @@ fn body_for(method: &Method, path: &str, id: &str) -> Option<Value> {
     match (method.as_str(), path) {
         ("PUT", _) => Some(document(id, &json!({"target": "default"}))),
         ("PATCH", _) => Some(json!({"name": "renamed"})),
+        ("POST", path) if path.ends_with("/pause") => Some(json!({"reason": "x"})),
         ("POST", path) if path.ends_with("/run") => Some(json!({"force": true})),
         _ => None,
     }
@@ -99,15 +112,25 @@ async fn every_operation_on_an_object_of_another_target_shows_nothing_and_change
     let mut app = app().await;
     let limited = token(&app, Some(json!(["default"])));
     let (schedules, jobs) = foreign_ids(&app).await;
+    let freezes = foreign_freezes(&app).await;
+    let targets = [format!("{FOREIGN}-1"), "not-there".to_owned()].to_vec();
     let operations = operations_on_objects();
     assert!(operations.len() >= 10 && jobs.len() >= 3, "{operations:?}");
     for (method, path) in operations {
-        for id in if path.starts_with("/jobs") { &jobs } else { &schedules } {
+        let ids = match path.split('/').nth(1) {
+            Some("jobs") => &jobs,
+            Some("freezes") => &freezes,
+            Some("targets") => &targets,
+            _ => &schedules,
+        };
+        for id in ids {
             let body = body_for(&method, &path, id);
-            let answer = call(&app, &limited, method.clone(), &path.replace("{id}", id), body).await;
+            let url = path.replace("{id}", id).replace("{name}", id);
+            let answer = call(&app, &limited, method.clone(), &url, body).await;
             let expected = if method == Method::GET { 404 } else { 403 };
             assert_eq!(answer.status.as_u16(), expected, "{method} {path} {id}: {}", answer.text);
-            assert!(!answer.text.contains(FOREIGN), "{method} {path} {id}: {}", answer.text);
+            // But for what the caller wrote.
+            assert!(!answer.text.replace(&url, "").contains(FOREIGN), "{method} {path} {id}: {}", answer.text);
             if expected == 403 {
                 assert_eq!(answer.json["code"], "outside_access");
             }

@@ -9,7 +9,10 @@ use themis_maintenance::sandbox::{Fault, FaultKind};
 
 use crate::support::{Answer, TestApp, raw, until};
 
-const REASONS: [&str; 11] = [
+const REASONS: [&str; 14] = [
+    "PAUSED",
+    "FROZEN",
+    "SKIPPED_BY_OPERATOR",
     "OUTSIDE_WINDOW",
     "OVERLAP",
     "MISFIRED",
@@ -38,6 +41,8 @@ fn expected_series() -> Vec<String> {
         labelled("maintenance_jobs_skipped_total", "reason", &REASONS),
         labelled("maintenance_http_connections_full_total", "listener", &["api", "metrics"]),
         labelled("maintenance_http_rate_limited_total", "limit", &["address", "principal"]),
+        labelled("maintenance_paused", "scope", &["all", "target", "schedule"]),
+        labelled("maintenance_freezes", "state", &["active", "planned"]),
         labelled("maintenance_jobs_active", "state", &["PENDING", "RUNNING"]),
         labelled("maintenance_tasks_succeeded_total", "task_type", &types),
         labelled("maintenance_tasks_failed_total", "task_type", &types),
@@ -67,7 +72,9 @@ fn expected_series() -> Vec<String> {
     series
 }
 
-const METRICS: [(&str, &str); 30] = [
+const METRICS: [(&str, &str); 32] = [
+    ("maintenance_paused", "gauge"),
+    ("maintenance_freezes", "gauge"),
     ("maintenance_schedules", "gauge"),
     ("maintenance_schedules_created_total", "counter"),
     ("maintenance_schedules_deleted_total", "counter"),
