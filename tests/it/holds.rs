@@ -190,7 +190,8 @@ async fn bad_pauses_and_freezes_name_their_fields_and_change_nothing() {
         let answer = app.post(path, body.clone()).await;
         let mut found: Vec<String> = answer.fields().into_iter().map(str::to_owned).collect();
         let mut fields = fields;
-        (found.sort(), fields.sort_unstable());
+        found.sort();
+        fields.sort_unstable();
         assert_eq!(found, fields, "{path} {body}");
         answer.expect(422);
     }
