@@ -8,6 +8,7 @@ pub mod addresses;
 pub mod audit;
 pub mod catalog;
 pub mod cron;
+pub mod explanation;
 pub mod fields;
 pub mod freeze;
 pub mod health;
@@ -23,6 +24,8 @@ pub mod preview;
 pub mod principal;
 pub mod recipe;
 pub mod retry;
+#[cfg(test)]
+pub(crate) mod sample;
 pub mod schedule;
 pub mod schedule_input;
 pub mod target_input;

@@ -25,9 +25,11 @@ mod dto;
 mod extract;
 mod headers;
 mod health_page;
+mod job_events;
 mod limits;
 mod observe;
 mod openapi;
+mod patience;
 mod problem;
 mod rate_limits;
 mod render;
@@ -38,6 +40,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod throttle;
+mod waiting;
 
 use axum::extract::DefaultBodyLimit;
 use axum::{Router, middleware};

@@ -9,6 +9,7 @@ use tracing::{Instrument, Span, field};
 use super::client_address::{Peer, client_address};
 use super::context::{RequestContext, X_REQUEST_ID, sane_request_id};
 use super::headers;
+use super::patience::Patience;
 use super::state::HttpState;
 use crate::telemetry::{Stopwatch, method_label};
 
@@ -32,17 +33,19 @@ pub(super) async fn observe(State(state): State<HttpState>, mut request: Request
     let route = matched.as_ref().map_or(UNMATCHED, MatchedPath::as_str);
     let kind = headers::Kind::new(request.uri().path(), peer.is_some_and(|peer| peer.secure));
     request.extensions_mut().insert(context.clone());
+    let patience = Patience::known(request.extensions_mut());
 
     let span = request_span(&context, method, route);
     let mut response = next.run(request).instrument(span.clone()).await;
 
-    let seconds = stopwatch.seconds();
+    let (seconds, waited) = (stopwatch.seconds(), patience.waited());
     let status = response.status().as_u16();
     if let Some(subject) = context.subject() {
         span.record("subject", subject);
     }
-    state.metrics.http_request(method, route, status, seconds);
-    span.in_scope(|| log(route, status, seconds));
+    // What somebody asked to wait for a job says nothing of how quick the service is.
+    state.metrics.http_request(method, route, status, (seconds - waited.unwrap_or_default()).max(0.0));
+    span.in_scope(|| log(route, status, seconds, waited));
     if let Ok(value) = HeaderValue::from_str(&context.request_id) {
         response.headers_mut().insert(X_REQUEST_ID, value);
     }
@@ -61,14 +64,20 @@ fn request_span(context: &RequestContext, method: &str, route: &str) -> Span {
     }
 }
 
-fn log(route: &str, status: u16, seconds: f64) {
-    // Whole microseconds: more digits would be noise.
-    let latency_ms = (seconds * 1_000_000.0).round() / 1000.0;
+fn log(route: &str, status: u16, seconds: f64, waited: Option<f64>) {
+    let latency_ms = milliseconds(seconds);
+    // Part of the latency: on purpose, for the end of a job.
+    let waited_ms = waited.map(milliseconds);
     if is_quiet(route) {
         tracing::debug!(status, latency_ms, "request served");
     } else {
-        tracing::info!(status, latency_ms, "request served");
+        tracing::info!(status, latency_ms, waited_ms, "request served");
     }
+}
+
+/// Whole microseconds: more digits would be noise.
+fn milliseconds(seconds: f64) -> f64 {
+    (seconds * 1_000_000.0).round() / 1000.0
 }
 
 fn is_quiet(route: &str) -> bool {

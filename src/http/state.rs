@@ -61,7 +61,7 @@ impl Default for HttpSettings {
 /// Where requests are counted, and what `/metrics` answers.
 pub trait HttpMetrics: Send + Sync + 'static {
     /// Counts one request. `method` and `route` come from closed sets; `seconds` is from the first byte of the request to the
-    /// start of the answer.
+    /// start of the answer, without the time in which it waited for a job's end because that was asked for.
     fn http_request(&self, method: &str, route: &str, status: u16, seconds: f64);
 
     /// Counts a request that was refused for `address` or `principal`.

@@ -14,6 +14,7 @@ use super::batch::{Batch, acknowledge, contacts, decide_command, decide_report};
 use super::commit::{Commit, Committed, committed};
 use super::core::{Decided, Effect, Rules, State, Step};
 use super::error::CommandError;
+use super::explain::WaitingRules;
 use super::handle::{MAILBOX_CAPACITY, OrchestratorHandle};
 use super::message::{Message, Report};
 use super::observe;
@@ -94,6 +95,7 @@ impl Orchestrator {
             clock: Arc::clone(&ports.clock),
             ready: Arc::new(AtomicBool::new(false)),
             status: SharedStatus::default(),
+            waiting: WaitingRules { max_concurrent_jobs: rules.max_concurrent_jobs, queue_timeout: rules.queue_timeout },
         };
         let attempts = Attempts::new(Arc::clone(&ports.executor), sender);
         let last_now = ports.clock.now();

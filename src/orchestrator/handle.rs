@@ -7,6 +7,7 @@ use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::CommandError;
+use super::explain::WaitingRules;
 use super::message::{Command, Message, Prepared, ScheduleHold};
 use super::precondition::Precondition;
 use super::probes::SharedStatus;
@@ -36,6 +37,7 @@ pub struct OrchestratorHandle {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) ready: Arc<AtomicBool>,
     pub(super) status: SharedStatus,
+    pub(super) waiting: WaitingRules,
 }
 
 impl OrchestratorHandle {
@@ -268,9 +270,10 @@ impl OrchestratorHandle {
         let _ = self.mailbox.try_send(Message::Prune);
     }
 
-    /// Shutdown, first phase: nothing new starts. Returns when no job runs any more.
+    /// Shutdown, first phase: nothing new starts, and nobody waits for a job any more. Returns when no job runs any more.
     pub async fn drain(&self) {
         self.ready.store(false, Ordering::Release);
+        self.view.end_watches();
         let (drained, wait) = oneshot::channel();
         if self.mailbox.send(Message::Drain { drained }).await.is_ok() {
             // The actor ended by itself: nothing runs any more.
@@ -338,7 +341,20 @@ impl OrchestratorHandle {
         view.publish(committed);
         let (ready, status) = (Arc::new(AtomicBool::new(true)), SharedStatus::default());
         status.set_loaded();
-        (Self { mailbox, view, catalog: Arc::new(catalog), clock, ready, status }, receiver)
+        let waiting = WaitingRules { max_concurrent_jobs: 4, queue_timeout: chrono::TimeDelta::hours(1) };
+        (Self { mailbox, view, catalog: Arc::new(catalog), clock, ready, status, waiting }, receiver)
+    }
+
+    /// Shows changes as if they had been committed.
+    #[cfg(test)]
+    pub(crate) fn publish_for_tests(&self, changes: &[crate::domain::ports::Change]) {
+        self.view.publish(changes);
+    }
+
+    /// Ends all waits, as a shutdown does.
+    #[cfg(test)]
+    pub(crate) fn end_watches_for_tests(&self) {
+        self.view.end_watches();
     }
 
     /// Sets what [`OrchestratorHandle::is_ready`] says.

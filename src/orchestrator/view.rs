@@ -10,6 +10,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use parking_lot::RwLock;
 
+use super::watch::{JobWatch, Watchers};
 use crate::domain::access::Access;
 use crate::domain::catalog::Catalog;
 use crate::domain::holds::Holds;
@@ -93,10 +94,22 @@ pub struct Counts {
     pub failed_jobs_24h: usize,
 }
 
+/// What runs where, and how the targets are.
+#[derive(Debug, Default)]
+pub(super) struct Load {
+    /// Jobs under way.
+    pub running: usize,
+    /// Jobs that wait and run, by target.
+    pub queues: BTreeMap<String, QueueLengths>,
+    /// Targets of which something is out of the ordinary.
+    pub targets: BTreeMap<String, Arc<TargetState>>,
+}
+
 /// A shared, read-locked view of the committed state. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct ReadView {
     inner: Arc<RwLock<Inner>>,
+    watchers: Watchers,
 }
 
 #[derive(Default)]
@@ -183,6 +196,28 @@ impl ReadView {
     pub fn job(&self, id: JobId) -> Option<Arc<Job>> {
         let inner = self.inner.read();
         inner.jobs.get(&(*inner.created_at.get(&id)?, id)).cloned()
+    }
+
+    /// One job, with all that becomes of it from now on.
+    pub fn watch(&self, id: JobId) -> Option<JobWatch> {
+        self.watchers.join(id, || self.job(id))
+    }
+
+    /// How many jobs somebody waits for.
+    pub fn watched_jobs(&self) -> usize {
+        self.watchers.len()
+    }
+
+    /// Ends all waits, now and from now on.
+    pub(super) fn end_watches(&self) {
+        self.watchers.close();
+    }
+
+    /// What waiting jobs wait for.
+    pub(super) fn load(&self) -> Load {
+        let inner = self.inner.read();
+        let running = inner.in_state(JobState::Running).len();
+        Load { running, queues: inner.queues.clone(), targets: inner.targets.clone() }
     }
 
     /// Jobs, newest first.
@@ -284,6 +319,8 @@ impl ReadView {
         fresh.targets = std::mem::take(&mut inner.targets);
         fresh.contacts = std::mem::take(&mut inner.contacts);
         *inner = fresh;
+        drop(inner);
+        self.watchers.tell_all(|id| self.job(id));
     }
 
     /// Applies committed changes, all under one lock.
@@ -305,6 +342,8 @@ impl ReadView {
                 Change::Idempotency { .. } | Change::BundleInstalled { .. } => {}
             }
         }
+        drop(inner);
+        self.watchers.tell(changes);
     }
 
     /// Notes what targets answered.

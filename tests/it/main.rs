@@ -38,3 +38,4 @@ mod target_gates;
 mod task_types;
 mod tls_listener;
 mod tokens;
+mod waiting;

@@ -10,6 +10,7 @@ use crate::domain::job::{Job, JobItem, JobState, JobTask, Outcome, Reason, Trigg
 use crate::domain::task::TaskType;
 use crate::domain::time::{serde_millis, serde_millis_option};
 use crate::http::dto::schedule::CallParameters;
+use crate::orchestrator::Explainer;
 
 /// One run of a schedule.
 #[derive(Debug, Serialize, ToSchema)]
@@ -45,6 +46,10 @@ pub(in crate::http) struct JobView {
     /// The reason, or the first failure, in words.
     #[schema(required)]
     error_message: Option<String>,
+    /// One sentence for people: why the job was skipped, what it waits for and until when, what it does, or how it ended. May be worded
+    /// anew at any time; programs read the other fields.
+    #[schema(example = "Succeeded: 2 of 2 tasks in 1.2 s.")]
+    explanation: String,
     /// Who asked for a manual run (`sub` of the token).
     #[schema(required)]
     requested_by: Option<String>,
@@ -177,8 +182,9 @@ impl JobList {
     }
 }
 
-impl From<&Job> for JobView {
-    fn from(job: &Job) -> Self {
+impl JobView {
+    /// A job as it is shown now.
+    pub fn new(job: &Job, explainer: &Explainer<'_>) -> Self {
         let Job {
             id,
             schedule_id,
@@ -213,6 +219,7 @@ impl From<&Job> for JobView {
             state: *state,
             reason: *reason,
             error_message: error_message.clone(),
+            explanation: explainer.explain(job),
             requested_by: requested_by.clone(),
             retry_of: retry_of.map(|id| id.0),
             forced: *forced,

@@ -13,4 +13,4 @@ pub(super) use body::{JsonBody, OptionalJsonBody};
 pub(super) use idempotency_key::IdempotencyKey;
 pub(super) use if_match::IfMatch;
 pub(super) use path::{FreezePath, JobPath, SchedulePath, TargetPath};
-pub(super) use query::{DryRun, JobList, NoQuery, PreviewRange, ScheduleList};
+pub(super) use query::{DryRun, JobList, NoQuery, PreviewRange, ScheduleList, Wait};

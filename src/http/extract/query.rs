@@ -1,5 +1,7 @@
 //! Query parameters. Unknown ones are refused: a `dry_run=true` that is silently passed over would be a disaster.
 
+use std::time::Duration;
+
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use url::form_urlencoded;
@@ -25,9 +27,14 @@ const JOBS_PER_PAGE: (usize, usize) = (500, 50);
 
 /// The most fires of a preview, and how many there are where nothing is said.
 const FIRES: (usize, usize) = (MAX_FIRES, USUAL_FIRES);
+/// The longest wait for a job's end in seconds.
+const LONGEST_WAIT: usize = 300;
 
 /// Asserts that there are no query parameters.
 pub(in crate::http) struct NoQuery;
+
+/// How long to wait for a job's end; no time at all where nothing is said.
+pub(in crate::http) struct Wait(pub Duration);
 
 /// Which schedules to list. Gives its query only to somebody: to whom decides what is on the list.
 pub(in crate::http) struct ScheduleList(ScheduleQuery);
@@ -61,7 +68,7 @@ impl FromRequestParts<HttpState> for PreviewRange {
 
     async fn from_request_parts(parts: &mut Parts, _: &HttpState) -> Result<Self, Problem> {
         let mut parameters = Parameters::read(parts.uri.query());
-        let count = parameters.number("count", FIRES);
+        let count = parameters.integer("count", 1, FIRES.0).unwrap_or(FIRES.1);
         let from =
             parameters.parsed("from", "must be a time such as 2026-01-31T02:00:00Z (RFC 3339; + is written %2B)", parse_moment);
         parameters.finish().map(|()| Self { count, from })
@@ -90,6 +97,14 @@ impl FromRequestParts<HttpState> for NoQuery {
     }
 }
 
+impl FromRequestParts<HttpState> for Wait {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &HttpState) -> Result<Self, Problem> {
+        wait_query(parts.uri.query()).map(Self)
+    }
+}
+
 impl FromRequestParts<HttpState> for ScheduleList {
     type Rejection = Problem;
 
@@ -104,6 +119,13 @@ impl FromRequestParts<HttpState> for JobList {
     async fn from_request_parts(parts: &mut Parts, _: &HttpState) -> Result<Self, Problem> {
         job_query(parts.uri.query()).map(Self)
     }
+}
+
+fn wait_query(query: Option<&str>) -> Result<Duration, Problem> {
+    let mut parameters = Parameters::read(query);
+    let seconds = parameters.integer("wait", 0, LONGEST_WAIT).unwrap_or_default();
+    parameters.finish()?;
+    Ok(Duration::from_secs(seconds as u64))
 }
 
 fn schedule_query(query: Option<&str>) -> Result<ScheduleQuery, Problem> {
@@ -186,15 +208,14 @@ impl Parameters {
         self.parsed(name, "must be true or false", |text| text.parse().ok())
     }
 
-    fn limit(&mut self, bounds: (usize, usize)) -> usize {
-        self.number("limit", bounds)
+    fn limit(&mut self, (most, usual): (usize, usize)) -> usize {
+        self.integer("limit", 1, most).unwrap_or(usual)
     }
 
-    /// A number from 1 to the most, or the usual one.
-    fn number(&mut self, name: &str, (most, usual): (usize, usize)) -> usize {
+    fn integer(&mut self, name: &str, least: usize, most: usize) -> Option<usize> {
         let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-        let read = |text: &str| text.parse().ok().filter(|limit| digits(text) && (1..=most).contains(limit));
-        self.parsed(name, &format!("must be an integer from 1 to {most}"), read).unwrap_or(usual)
+        let read = |text: &str| text.parse().ok().filter(|value| digits(text) && (least..=most).contains(value));
+        self.parsed(name, &format!("must be an integer from {least} to {most}"), read)
     }
 
     /// Ends the reading: every parameter that nobody took is a mistake.
@@ -280,6 +301,18 @@ mod tests {
                 "{bad}"
             );
         }
+    }
+
+    #[test]
+    fn a_wait_is_whole_seconds_up_to_five_minutes() {
+        for (query, seconds) in [(None, 0), (Some(""), 0), (Some("wait=0"), 0), (Some("wait=7"), 7), (Some("wait=300"), 300)] {
+            assert_eq!(wait_query(query).expect("a wait"), Duration::from_secs(seconds));
+        }
+        for bad in ["-1", "301", "x", "", "1.5", "1s", "%2B1"] {
+            assert_eq!(complaints(wait_query(Some(&format!("wait={bad}")))), ["wait must be an integer from 0 to 300"], "{bad}");
+        }
+        assert_eq!(complaints(wait_query(Some("wait=1&wait=1"))), ["wait is repeated"]);
+        assert_eq!(complaints(wait_query(Some("force=true"))), ["force is not a known parameter"]);
     }
 
     #[test]

@@ -15,11 +15,13 @@ use crate::http::auth::{Authorized, Write, require};
 use crate::http::dto::job::JobView;
 use crate::http::dto::requests::RunRequest;
 use crate::http::dto::schedule::ScheduleView;
-use crate::http::extract::{IdempotencyKey, IfMatch, NoQuery, OptionalJsonBody, SchedulePath};
+use crate::http::extract::{IdempotencyKey, IfMatch, NoQuery, OptionalJsonBody, SchedulePath, Wait};
 use crate::http::openapi::problem_sets;
+use crate::http::patience::Patience;
 use crate::http::problem::Problem;
 use crate::http::replayed::Replayed;
 use crate::http::state::HttpState;
+use crate::http::waiting;
 
 /// Enable a schedule
 ///
@@ -87,13 +89,15 @@ pub(super) async fn disable_schedule(
 ///
 /// Makes a job at once, of a disabled schedule too; of a schedule with several targets one for each, and answers with the first: the
 /// others have the same `fire_id`. Outside the window the job is made and skipped, unless it is forced; forcing
-/// needs the scope `maintenance:admin` and bypasses the window alone.
+/// needs the scope `maintenance:admin` and bypasses the window alone. With `wait` the answer comes when the job is over, or after so
+/// many seconds with the job as it stands then.
 #[utoipa::path(
     post,
     path = "/schedules/{id}/run",
     tags = ["schedules", "extension"],
     params(
         ("id" = String, Path, description = "The schedule's id.", example = "nightly-index-rebuild"),
+        ("wait" = Option<u16>, Query, description = "Seconds to wait for the job's end; 0 where nothing is said.", minimum = 0, maximum = 300),
         ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters. Sent again with the same body within 24 hours, the request does nothing and gets its first answer again; with another body it is refused. Keys belong to the caller and the path.",
             min_length = 1, max_length = 255, pattern = r"^[!-~]{1,255}$", example = "01890a5d-ac96-774b-bcce-b302099a8057"),
     ),
@@ -111,8 +115,9 @@ pub(super) async fn run_schedule(
     auth: Authorized<Write>,
     State(state): State<HttpState>,
     SchedulePath(id): SchedulePath,
-    _: NoQuery,
+    Wait(limit): Wait,
     key: IdempotencyKey,
+    patience: Patience,
     OptionalJsonBody(document): OptionalJsonBody,
 ) -> Result<Response, Problem> {
     let (force, only) = RunRequest::read(document.as_ref()).map_err(Problem::invalid)?;
@@ -120,11 +125,14 @@ pub(super) async fn run_schedule(
         require(&auth.principal, Scope::Admin)?;
     }
     let idempotency = key.of(document.as_ref());
-    Ok(accepted(&state.handle.run_schedule(auth.caller, id, force, only, idempotency).await?))
+    let Answered { value, replayed } = state.handle.run_schedule(auth.caller, id, force, only, idempotency).await?;
+    let value = waiting::until_over(&state, &patience, value, limit).await;
+    Ok(accepted(&Answered { value, replayed }, &state))
 }
 
 /// A job that was made, with its path.
-pub(super) fn accepted(Answered { value: job, replayed }: &Answered<Job>) -> Response {
+pub(super) fn accepted(Answered { value: job, replayed }: &Answered<Job>, state: &HttpState) -> Response {
     let location = format!("{BASE_PATH}/jobs/{}", job.id);
-    (StatusCode::ACCEPTED, [(LOCATION, location)], Replayed(*replayed), Json(JobView::from(job.as_ref()))).into_response()
+    let view = JobView::new(job, &state.handle.explainer());
+    (StatusCode::ACCEPTED, [(LOCATION, location)], Replayed(*replayed), Json(view)).into_response()
 }

@@ -9,10 +9,13 @@ use super::actions::accepted;
 use crate::domain::job::JobState;
 use crate::http::auth::{Authorized, Read, Write};
 use crate::http::dto::job::{JobList as JobListBody, JobView};
-use crate::http::extract::{IdempotencyKey, JobList, JobPath, NoQuery, cursor};
+use crate::http::extract::{IdempotencyKey, JobList, JobPath, NoQuery, Wait, cursor};
+use crate::http::job_events::JobEvents;
 use crate::http::openapi::problem_sets;
+use crate::http::patience::Patience;
 use crate::http::problem::Problem;
 use crate::http::state::HttpState;
+use crate::http::waiting;
 use crate::orchestrator::CommandError;
 
 /// List jobs
@@ -36,16 +39,22 @@ use crate::orchestrator::CommandError;
 )]
 pub(super) async fn list_jobs(auth: Authorized<Read>, State(state): State<HttpState>, list: JobList) -> Json<JobListBody> {
     let page = state.handle.view().jobs(&list.of(&auth.principal));
-    let views = page.items.iter().map(|job| JobView::from(job.as_ref())).collect();
+    let explainer = state.handle.explainer();
+    let views = page.items.iter().map(|job| JobView::new(job, &explainer)).collect();
     Json(JobListBody::new(views, page.next.map(cursor::after_job)))
 }
 
 /// Get a job
+///
+/// With `wait` the answer comes when the job is over, or after so many seconds with the job as it stands then.
 #[utoipa::path(
     get,
     path = "/jobs/{id}",
     tag = "jobs",
-    params(("id" = Uuid, Path, description = "The job's id.", example = "01890a5d-ac96-774b-bcce-b302099a8057")),
+    params(
+        ("id" = Uuid, Path, description = "The job's id.", example = "01890a5d-ac96-774b-bcce-b302099a8057"),
+        ("wait" = Option<u16>, Query, description = "Seconds to wait for the job's end; 0 where nothing is said.", minimum = 0, maximum = 300),
+    ),
     responses((status = 200, description = "The job.", body = JobView), problem_sets::ReadJobProblems),
     security(("bearer" = ["maintenance:read"])),
 )]
@@ -53,11 +62,41 @@ pub(super) async fn get_job(
     auth: Authorized<Read>,
     State(state): State<HttpState>,
     JobPath(id): JobPath,
-    _: NoQuery,
+    Wait(limit): Wait,
+    patience: Patience,
 ) -> Result<Json<JobView>, Problem> {
     let visible = state.handle.view().job(id).filter(|job| job.is_within(&auth.principal.access));
     let job = visible.ok_or(CommandError::JobNotFound(id))?;
-    Ok(Json(JobView::from(job.as_ref())))
+    let job = waiting::until_over(&state, &patience, job, limit).await;
+    Ok(Json(JobView::new(&job, &state.handle.explainer())))
+}
+
+/// Follow a job
+///
+/// Server-sent events: `event: job` with the job's document as `data`, at once and whenever it has changed, and a counter as `id`. What
+/// changes faster than it is read is left out, never the last state. Comment lines keep the connection open. The stream ends after the
+/// job's end, and when the service shuts down; whoever comes back begins with the job as it stands.
+#[utoipa::path(
+    get,
+    path = "/jobs/{id}/events",
+    tags = ["jobs", "extension"],
+    params(("id" = Uuid, Path, description = "The job's id.", example = "01890a5d-ac96-774b-bcce-b302099a8057")),
+    responses(
+        (status = 200, description = "The events; the `data` of each is a `Job`.", body = String, content_type = "text/event-stream"),
+        problem_sets::ReadJobProblems,
+    ),
+    security(("bearer" = ["maintenance:read"])),
+)]
+pub(super) async fn follow_job(
+    auth: Authorized<Read>,
+    State(state): State<HttpState>,
+    JobPath(id): JobPath,
+    _: NoQuery,
+    patience: Patience,
+) -> Result<JobEvents, Problem> {
+    let visible = state.handle.view().watch(id).filter(|watch| watch.job().is_within(&auth.principal.access));
+    let watch = visible.ok_or(CommandError::JobNotFound(id))?;
+    Ok(JobEvents::new(watch, state, &patience))
 }
 
 /// Cancel a job
@@ -79,7 +118,7 @@ pub(super) async fn cancel_job(
     _: NoQuery,
 ) -> Result<(StatusCode, Json<JobView>), Problem> {
     let job = state.handle.cancel_job(auth.caller, id).await?;
-    Ok((StatusCode::ACCEPTED, Json(JobView::from(job.as_ref()))))
+    Ok((StatusCode::ACCEPTED, Json(JobView::new(&job, &state.handle.explainer()))))
 }
 
 /// Retry a job
@@ -114,5 +153,5 @@ pub(super) async fn retry_job(
     key: IdempotencyKey,
 ) -> Result<Response, Problem> {
     // There is no body to tell one request from another: the path says it all.
-    Ok(accepted(&state.handle.retry_job(auth.caller, id, key.of(None)).await?))
+    Ok(accepted(&state.handle.retry_job(auth.caller, id, key.of(None)).await?, &state))
 }

@@ -44,6 +44,7 @@ pub(super) fn documented() -> OpenApiRouter<HttpState> {
         .routes(routes!(preview::preview_schedule))
         .routes(routes!(jobs::list_jobs))
         .routes(routes!(jobs::get_job))
+        .routes(routes!(jobs::follow_job))
         .routes(routes!(jobs::cancel_job))
         .routes(routes!(jobs::retry_job))
         .routes(routes!(health::get_health))

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::config::ConnectionLimits;
+use crate::http::patience::Patience;
 
 /// A limit is looked at so many times until it is reached.
 const LOOKS: u32 = 4;
@@ -33,6 +34,8 @@ pub(super) struct Activity {
     /// When the last answer was written, by the order of the listener.
     idle_since: AtomicU64,
     order: IdleOrder,
+    /// What the last request was granted beyond the time that others have.
+    patience: Patience,
     /// Somebody needs the room.
     end: Notify,
 }
@@ -56,6 +59,7 @@ impl Activity {
 
     /// Notes a request, with the length of its body if that is known; it is over when the ticket is dropped.
     pub fn begin(self: &Arc<Self>, body: Option<u64>) -> Ticket {
+        self.patience.renew();
         self.body.store(body.unwrap_or(UNKNOWN), Ordering::Relaxed);
         self.begun.fetch_add(1, Ordering::Relaxed);
         self.is_busy.store(true, Ordering::Relaxed);
@@ -65,6 +69,11 @@ impl Activity {
     /// How long the body of the last request is, if its head said so.
     pub fn body(&self) -> Option<u64> {
         Some(self.body.load(Ordering::Relaxed)).filter(|length| *length != UNKNOWN)
+    }
+
+    /// What the last request was granted beyond the time that others have.
+    pub fn patience(&self) -> &Patience {
+        &self.patience
     }
 
     /// How many requests began so far.
@@ -92,8 +101,8 @@ impl Activity {
         self.end.notified().await;
     }
 
-    /// Returns once the connection has to end. A request may take `request_timeout`, and a peer may be slow to take the answer;
-    /// beyond that nothing can be expected of either.
+    /// Returns once the connection has to end. A request may take `request_timeout` and what it was granted, and a peer may be slow to
+    /// take the answer; beyond that nothing can be expected of either.
     pub async fn expiry(&self, limits: &ConnectionLimits, request_timeout: Duration) -> Expiry {
         let stuck_after = request_timeout + limits.write_timeout;
         let (mut seen, mut unchanged) = (self.seen(), Duration::ZERO);
@@ -114,7 +123,7 @@ impl Activity {
             if !is_silent && self.is_idle() && unchanged >= limits.idle_timeout {
                 return Expiry::Idle;
             }
-            if !self.is_idle() && unchanged >= stuck_after {
+            if !self.is_idle() && unchanged >= stuck_after + self.patience.granted() {
                 return Expiry::Stuck;
             }
         }
@@ -212,5 +221,18 @@ mod tests {
         assert!(expiry == Expiry::Stuck && (40..=60).contains(&seconds), "{seconds}");
         drop(ticket);
         assert!(activity.is_idle());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_was_granted_more_time_is_stuck_later_and_the_next_one_is_not() {
+        let activity = Arc::new(Activity::default());
+        let ticket = activity.begin(None);
+        activity.patience().grant(300 * SECOND);
+        let (expiry, seconds) = expired(&activity).await;
+        assert!(expiry == Expiry::Stuck && (340..=360).contains(&seconds), "{seconds}");
+        drop(ticket);
+        let _next = activity.begin(None);
+        let (expiry, seconds) = expired(&activity).await;
+        assert!(expiry == Expiry::Stuck && (40..=60).contains(&seconds), "{seconds}");
     }
 }

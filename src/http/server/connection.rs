@@ -136,6 +136,7 @@ impl hyper::service::Service<Request<Incoming>> for Requests {
         let router = self.router.clone();
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(self.peer);
+        request.extensions_mut().insert(self.activity.patience().clone());
         Box::pin(async move {
             let response = router.oneshot(request).await?;
             Ok(response.map(|body| Answer { body, ticket }))

@@ -79,6 +79,7 @@ fn the_document_has_the_routes_of_the_contract() {
         ("GET /health", "read", "health"),
         ("GET /jobs", "read", "jobs"),
         ("GET /jobs/{id}", "read", "jobs"),
+        ("GET /jobs/{id}/events", "read", "jobs extension"),
         ("GET /schedules", "read", "schedules"),
         ("GET /schedules/{id}", "read", "schedules"),
         ("GET /schedules/{id}/preview", "read", "schedules extension"),

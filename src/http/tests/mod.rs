@@ -16,3 +16,4 @@ mod signers;
 mod support;
 mod token_forms;
 mod tokens;
+mod waiting;

@@ -241,7 +241,7 @@ pub(super) const HTTP_REQUESTS: Metric = Metric {
 };
 pub(super) const HTTP_DURATION: Metric = Metric {
     name: "http_request_duration_seconds",
-    help: "Time from the arrival of an HTTP request's head to the head of its answer.",
+    help: "Time from the arrival of an HTTP request's head to the head of its answer, without a wait that it asked for.",
     unit: Unit::Seconds,
     labels: &["method", "route", "status"],
     kind: Kind::Histogram(HTTP_BUCKETS),
