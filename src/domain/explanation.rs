@@ -204,9 +204,6 @@ fn in_general(reason: Reason) -> &'static str {
         Reason::SkippedByOperator => "an operator asked to leave this fire out",
         Reason::Shutdown => "the service was shut down",
         Reason::Interrupted => "the service ended while the job ran",
-        Reason::Paused => "the schedule, its target, or everything was paused",
-        Reason::Frozen => "the target was frozen",
-        Reason::SkippedByOperator => "an operator asked to leave this fire out",
     }
 }
 

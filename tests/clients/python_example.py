@@ -6,15 +6,15 @@ openapi-python-client generate --path openapi.json --meta none --output-path mai
 
 import os
 import sys
-import time
 
+from httpx import Timeout
 from maintenance_client import AuthenticatedClient
 from maintenance_client.api.jobs import get_job
 from maintenance_client.api.schedules import create_schedule, delete_schedule, run_schedule
 from maintenance_client.models import Job, JobState, RunRequest, Schedule, ScheduleRequest, TaskDetailsRequest, TaskType
 
 url, token = os.environ["THEMIS_MAINTENANCE_URL"], os.environ["THEMIS_MAINTENANCE_TOKEN"]
-client = AuthenticatedClient(base_url=url, token=token, raise_on_unexpected_status=True)
+client = AuthenticatedClient(base_url=url, token=token, timeout=Timeout(60), raise_on_unexpected_status=True)
 
 # create
 compact = TaskDetailsRequest(task_type=TaskType.STORAGE_COMPACTION, timeout_seconds=60)
@@ -32,8 +32,7 @@ job = run_schedule.sync(schedule.id, client=client, body=RunRequest(force=True))
 
 # wait
 while isinstance(job, Job) and job.state in (JobState.PENDING, JobState.RUNNING):
-    time.sleep(0.2)
-    job = get_job.sync(job.id, client=client)
+    job = get_job.sync(job.id, client=client, wait=30)
 
 # read
 if not isinstance(job, Job) or job.state is not JobState.SUCCEEDED:

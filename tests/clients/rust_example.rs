@@ -7,7 +7,6 @@
 mod maintenance;
 
 use std::env;
-use std::time::Duration;
 
 use maintenance::{HttpClient, JobState, RunRequest, ScheduleRequest, TaskRequest, TaskType};
 
@@ -26,12 +25,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // run
     let request = RunRequest { force: Some(Some(true)), ..RunRequest::default() };
-    let mut job = client.run_schedule(&schedule.id, None::<&str>, Some(request)).await?;
+    let mut job = client.run_schedule(&schedule.id, None, None::<&str>, Some(request)).await?;
 
     // wait
     while matches!(job.state, JobState::Pending | JobState::Running) {
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        job = client.get_job(job.id.to_string()).await?;
+        job = client.get_job(job.id.to_string(), Some(30)).await?;
     }
 
     // read

@@ -27,8 +27,8 @@ let job = run.data;
 
 // wait
 while (job.state === "PENDING" || job.state === "RUNNING") {
-  await new Promise((wake) => setTimeout(wake, 200));
-  const { data, error } = await client.GET("/api/v1/maintenance/jobs/{id}", { params: { path: { id: job.id } } });
+  const params = { path: { id: job.id }, query: { wait: 30 } };
+  const { data, error } = await client.GET("/api/v1/maintenance/jobs/{id}", { params });
   if (error) throw new Error(`not read: ${error.detail}`);
   job = data;
 }
