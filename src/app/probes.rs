@@ -14,7 +14,7 @@ use crate::orchestrator::{HealthRegistry, OrchestratorHandle};
 /// The service's own modules are looked at more often than others: they cost nothing.
 const OWN_INTERVAL: std::time::Duration = std::time::Duration::from_secs(2);
 
-/// Registers the orchestrator's own three.
+/// Registers the orchestrator's own.
 pub(super) fn register_own(health: &HealthRegistry, handle: &OrchestratorHandle) {
     register_module(health, "orchestrator", Arc::new(OrchestratorProbe(handle.clone())));
     register_module(health, "store", Arc::new(StoreProbe(handle.clone())));

@@ -146,7 +146,7 @@ impl HealthRegistry {
         // Another probe may have taken the name meanwhile, and this one does not speak for it.
         if let Some(module) = modules.all.iter_mut().find(|module| Arc::ptr_eq(&module.probe, &probe)) {
             if module.last.signal.status != signal.status {
-                tracing::info!(module = %name, from = %module.last.signal.status, to = %signal.status, message = %signal.message, "health changed");
+                tracing::info!(module = %name, from = %module.last.signal.status, to = %signal.status, why = %signal.message, "health changed");
             }
             module.running = false;
             module.last = ModuleHealth { module_name: name, signal, checked_at: Some(self.clock.now()) };

@@ -42,12 +42,14 @@ fn pause(place: &PausePlace, before: Option<&Pause>, after: Option<&Pause>) {
 }
 
 fn freeze(before: Option<&Freeze>, after: Option<&Freeze>) {
-    let log = |freeze: &Freeze, message: &str| {
-        let (from, to) = (format_timestamp(freeze.from), format_timestamp(freeze.to));
-        tracing::info!(freeze_id = %freeze.id, from, to, targets = freeze.targets.join(","), reason = %freeze.reason, message);
-    };
-    after.iter().for_each(|freeze| log(freeze, "freeze made"));
-    before.iter().for_each(|freeze| log(freeze, "freeze removed"));
+    let words = |freeze: &Freeze| (format_timestamp(freeze.from), format_timestamp(freeze.to), freeze.targets.join(","));
+    if let Some(freeze) = after {
+        let (from, to, targets) = words(freeze);
+        tracing::info!(freeze_id = %freeze.id, by = %freeze.created_by, from, to, targets, reason = %freeze.reason, "freeze made");
+    } else if let Some(freeze) = before {
+        let (from, to, targets) = words(freeze);
+        tracing::info!(freeze_id = %freeze.id, from, to, targets, reason = %freeze.reason, "freeze removed");
+    }
 }
 
 fn target(metrics: &Metrics, name: &str, before: Option<&TargetState>, after: Option<&TargetState>) {
@@ -138,9 +140,11 @@ fn log_job(job: &Job) {
     let reason = job.reason.map(|reason| reason.as_str());
     let message = job.error_message.as_deref();
     match job.state {
-        JobState::Failed => tracing::error!(%job_id, %schedule_id, %target_name, %trigger, reason, message, "job failed"),
-        JobState::Cancelled => tracing::warn!(%job_id, %schedule_id, %target_name, %trigger, reason, message, "job cancelled"),
-        JobState::Skipped => tracing::info!(%job_id, %schedule_id, %target_name, %trigger, reason, message, "job skipped"),
+        JobState::Failed => tracing::error!(%job_id, %schedule_id, %target_name, %trigger, reason, why = message, "job failed"),
+        JobState::Cancelled => {
+            tracing::warn!(%job_id, %schedule_id, %target_name, %trigger, reason, why = message, "job cancelled")
+        }
+        JobState::Skipped => tracing::info!(%job_id, %schedule_id, %target_name, %trigger, reason, why = message, "job skipped"),
         JobState::Pending => tracing::info!(%job_id, %schedule_id, %target_name, %trigger, "job waits"),
         JobState::Running => tracing::info!(%job_id, %schedule_id, %target_name, %trigger, "job started"),
         JobState::Succeeded => {
@@ -153,7 +157,7 @@ fn task(metrics: &Metrics, job: &Job, before: Option<&JobTask>, after: &JobTask)
     let (job_id, task, task_type, attempt) = (job.id, &after.name, after.task_type, after.attempts);
     if let Some(retry_at) = after.retry_at {
         let message = after.error_message.as_deref();
-        tracing::warn!(%job_id, task, %task_type, attempt, %retry_at, message, "attempt failed; another one follows");
+        tracing::warn!(%job_id, task, %task_type, attempt, %retry_at, why = message, "attempt failed; another one follows");
     }
     if before.is_some_and(|before| before.state == after.state) {
         return;
@@ -167,7 +171,7 @@ fn task(metrics: &Metrics, job: &Job, before: Option<&JobTask>, after: &JobTask)
             metrics.task_failed(task_type.as_str());
             let outcome = after.outcome.map(|outcome| outcome.as_str());
             let message = after.error_message.as_deref();
-            tracing::warn!(%job_id, task, %task_type, attempt, outcome, http_status = after.http_status, message, "task failed");
+            tracing::warn!(%job_id, task, %task_type, attempt, outcome, http_status = after.http_status, why = message, "task failed");
         }
         JobState::Running => tracing::debug!(%job_id, task, %task_type, attempt, "task started"),
         JobState::Pending | JobState::Cancelled | JobState::Skipped => {}

@@ -200,7 +200,7 @@ pub fn pauses_signal(handle: &OrchestratorHandle, access: &Access) -> HealthSign
     words.extend(targets);
     let schedules = handle.view.counts_within(now, access, &handle.catalog).paused_schedules;
     if schedules > 0 {
-        words.push(format!("{schedules} schedules are paused"));
+        words.push(if schedules == 1 { "1 schedule is paused".to_owned() } else { format!("{schedules} schedules are paused") });
     }
     let visible = || holds.freezes().filter(|freeze| freeze.is_visible_to(access));
     let active: Vec<String> = visible().filter(|freeze| freeze.holds_at(now)).map(|freeze| freeze.words()).collect();

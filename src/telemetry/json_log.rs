@@ -71,7 +71,9 @@ where
         if let Some((_, message)) = fields(of_event).find(|(name, _)| *name == "message") {
             write!(writer, ",\"message\":{message}")?;
         }
-        let own = fields(of_event).filter(|(name, _)| *name != "message");
+        // What the event says comes first; a field of that name is a field like others.
+        let mut said = false;
+        let own = fields(of_event).filter(|(name, _)| *name != "message" || std::mem::replace(&mut said, true));
         let own = own.filter(|(name, _)| log_target.is_none() || !name.starts_with("log."));
         let mut members: Vec<(&str, &str)> = Vec::with_capacity(USUAL_FIELDS);
         for (name, value) in fields(of_spans).chain(own) {
@@ -240,6 +242,12 @@ mod tests {
         let shown = |line: &serde_json::Value| (line["target"].clone(), line["log.line"].clone(), line["kept"].clone());
         assert_eq!(shown(&lines[0]), (json!("library"), json!(null), json!(1)));
         assert_eq!(shown(&lines[1]), (json!(module_path!()), json!(7), json!(null)));
+    }
+
+    #[test]
+    fn a_field_of_the_name_of_the_message_is_not_lost() {
+        let lines = captured_json(|| tracing::info!(message = "why", "what"));
+        assert_eq!((&lines[0]["message"], &lines[0]["field_message"]), (&json!("what"), &json!("why")));
     }
 
     #[test]
