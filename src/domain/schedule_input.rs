@@ -29,7 +29,7 @@ pub const DEFAULT_MAX_ATTEMPTS: u8 = 3;
 pub const MAX_TIMEOUT_SECONDS: u32 = 86_400;
 
 /// Fields that the service writes; in a request they are ignored, so that what was read can be sent back.
-const OUTPUT_ONLY: [&str; 14] = [
+const OUTPUT_ONLY: [&str; 15] = [
     "created_at",
     "updated_at",
     "created_by",
@@ -44,6 +44,7 @@ const OUTPUT_ONLY: [&str; 14] = [
     "task_durations_ms",
     "pause",
     "skip_next",
+    "next_fires",
 ];
 
 /// A schedule as a request describes it.

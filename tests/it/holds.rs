@@ -133,6 +133,7 @@ async fn a_dry_run_answers_as_the_write_would_and_changes_nothing() {
         trial["next_fires"].as_array().expect("fires").iter().take(3).map(|fire| &fire["verdict"]).collect();
     assert_eq!(verdicts, ["OUTSIDE_WINDOW", "RUN", "OUTSIDE_WINDOW"]);
     app.get("/schedules/s").await.expect(404);
+    assert_eq!(app.post("/schedules?dry_run=true", trial.clone()).await.expect(200), trial, "what was answered can be sent back");
     assert_eq!(
         app.post("/schedules?dry_run=true", json!({"name":""})).await.expect(422)["errors"].as_array().map(Vec::len),
         Some(3)

@@ -52,7 +52,7 @@ pub(in crate::http) struct HealthModule<'a> {
     #[schema(required)]
     checked_at: Option<DateTime<Utc>>,
     /// Figures behind the verdict.
-    #[schema(value_type = Object)]
+    #[schema(value_type = BTreeMap<String, Value>)]
     details: &'a Map<String, Value>,
 }
 

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::domain::job::{Job, JobItem, JobState, JobTask, Outcome, Reason, Trigger};
 use crate::domain::task::TaskType;
 use crate::domain::time::{serde_millis, serde_millis_option};
+use crate::http::dto::schedule::CallParameters;
 use crate::orchestrator::Explainer;
 
 /// One run of a schedule.
@@ -130,7 +131,7 @@ pub(in crate::http) struct JobTaskView {
 #[schema(as = JobItem)]
 pub(in crate::http) struct JobItemView {
     /// With which values.
-    #[schema(value_type = Object)]
+    #[schema(value_type = CallParameters)]
     parameters: Map<String, Value>,
     /// Where it stands.
     state: JobState,

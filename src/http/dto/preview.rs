@@ -4,7 +4,6 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::schedule::ScheduleView;
 use crate::domain::ids::ScheduleId;
 use crate::domain::preview::{Judged, PreviewedFire, Verdict};
 use crate::domain::time::{Timestamp, serde_millis};
@@ -54,27 +53,10 @@ pub(in crate::http) struct TargetVerdict {
     reason: Option<String>,
 }
 
-/// What a write would answer, and what would come of it. Nothing was changed.
-#[derive(Debug, Serialize, ToSchema)]
-pub(in crate::http) struct DryRun {
-    /// The schedule as it would be.
-    #[serde(flatten)]
-    schedule: ScheduleView,
-    /// Its next fires.
-    next_fires: Vec<FirePreview>,
-}
-
 impl Preview {
     /// The fires of a schedule.
     pub fn new(id: &ScheduleId, from: Timestamp, fires: Vec<PreviewedFire>) -> Self {
         Self { schedule_id: id.to_string(), from, count: fires.len(), fires: fires.into_iter().map(FirePreview::from).collect() }
-    }
-}
-
-impl DryRun {
-    /// A schedule that was not written.
-    pub fn new(schedule: ScheduleView, fires: Vec<PreviewedFire>) -> Self {
-        Self { schedule, next_fires: fires.into_iter().map(FirePreview::from).collect() }
     }
 }
 

@@ -56,8 +56,9 @@ pub(in crate::http) struct ScheduleRequest {
     /// Whether it fires.
     #[schema(default = true)]
     enabled: Option<bool>,
-    /// Name of a configured ThemisDB server. Only one of `target`, `targets` and `target_group` can be given.
-    #[schema(default = "default", pattern = "^[a-z0-9_-]+$")]
+    /// Name of a configured ThemisDB server. Only one of `target`, `targets` and `target_group` can be given; without any it is
+    /// `default`.
+    #[schema(pattern = "^[a-z0-9_-]+$")]
     target: Option<String>,
     /// Names of several: a fire makes one job for each.
     #[schema(min_items = 1, max_items = 64)]

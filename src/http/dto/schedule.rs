@@ -9,8 +9,10 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::holds::{PauseView, SkipNextView};
+use super::preview::FirePreview;
 use crate::domain::catalog::Catalog;
 use crate::domain::job::JobState;
+use crate::domain::preview::PreviewedFire;
 use crate::domain::schedule::{Frequency, MisfirePolicy, OnWindowClose, RunState, Schedule, ScheduleDefinition, TargetSelection};
 use crate::domain::task::{Parameters, TaskSpec, TaskType};
 use crate::domain::time::{serde_millis, serde_millis_option};
@@ -107,6 +109,10 @@ pub(in crate::http) struct ScheduleView {
     task_durations_ms: BTreeMap<String, Vec<u64>>,
     /// What its author should know: tasks that cannot run on the target, a cron that never falls inside the window.
     warnings: Vec<String>,
+    /// Only in the answer to a dry run: its next fires. The answer to the write itself is the same type, so that a client has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    next_fires: Option<Vec<FirePreview>>,
 }
 
 /// One step: a task type, or an object when its author said more.
@@ -154,7 +160,7 @@ pub(in crate::http) enum ParametersView {
 /// Values for one call.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(transparent)]
-#[schema(value_type = Object)]
+#[schema(value_type = BTreeMap<String, Value>)]
 pub(in crate::http) struct CallParameters(Map<String, Value>);
 
 /// A page of schedules.
@@ -246,7 +252,13 @@ impl ScheduleView {
             skip_next: skip_next.as_ref().map(|skip| SkipNextView::from(skip.as_ref())),
             task_durations_ms: durations_ms.clone(),
             warnings: definition.warnings(catalog),
+            next_fires: None,
         }
+    }
+
+    /// The same as the answer to a dry run.
+    pub fn with_next_fires(self, fires: Vec<PreviewedFire>) -> Self {
+        Self { next_fires: Some(fires.into_iter().map(FirePreview::from).collect()), ..self }
     }
 }
 

@@ -8,11 +8,13 @@ use utoipa::openapi::{HttpMethod, OpenApi, PathItem, RefOr, Schema, Type};
 use super::problem_sets::header;
 
 /// Adds the request id to every response, and to every operation of the API the scope that it needs, in words and as
-/// `x-required-scope`.
+/// `x-required-scope`; of the others it says that they need no token.
 pub(super) fn finish(document: &mut OpenApi) {
     for item in document.paths.paths.values_mut() {
         for operation in operations_mut(item) {
             name_scope(operation);
+            // An empty list: without one it would be left open.
+            operation.security.get_or_insert_default();
             refuse_null_body(operation);
             refuse_null_parameters(operation);
             for response in operation.responses.responses.values_mut() {

@@ -2,6 +2,7 @@
 
 mod finish;
 pub(super) mod problem_sets;
+mod schemas;
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -60,6 +61,7 @@ pub(super) fn base_document() -> OpenApi {
 pub fn openapi() -> OpenApi {
     let mut document = routes::documented().merge(routes::metrics()).into_openapi();
     finish::finish(&mut document);
+    schemas::finish(&mut document);
     document
 }
 

@@ -63,7 +63,7 @@ pub(super) async fn create_freeze(
     delete,
     path = "/freezes/{id}",
     tags = ["freezes", "extension"],
-    params(("id" = String, Path, description = "The freeze's id.", example = "01890a5d-ac96-774b-bcce-b302099a8057")),
+    params(("id" = Uuid, Path, description = "The freeze's id.", example = "01890a5d-ac96-774b-bcce-b302099a8057")),
     responses((status = 204, description = "It is gone."), problem_sets::DeleteFreezeProblems),
     security(("bearer" = ["maintenance:admin"])),
 )]

@@ -29,7 +29,7 @@ use crate::orchestrator::CommandError;
         ("state" = Option<JobState>, Query, description = "Only jobs in this state; in any letter case."),
         ("schedule_id" = Option<String>, Query, description = "Only jobs of one schedule.", min_length = 1, max_length = 256),
         ("target" = Option<String>, Query, description = "Only jobs on one target.", min_length = 1),
-        ("fire_id" = Option<String>, Query, description = "Only the jobs of one fire, one for each target of its schedule.", example = "01890a5d-ac96-774b-bcce-b302099a8057"),
+        ("fire_id" = Option<Uuid>, Query, description = "Only the jobs of one fire, one for each target of its schedule.", example = "01890a5d-ac96-774b-bcce-b302099a8057"),
         ("active" = Option<bool>, Query, description = "Only jobs that wait or run, or only those that ended."),
         ("limit" = Option<u16>, Query, description = "Items on the page; 50 where nothing is said.", minimum = 1, maximum = 500),
         ("cursor" = Option<String>, Query, description = "The `next_cursor` of the page before."),
@@ -52,7 +52,7 @@ pub(super) async fn list_jobs(auth: Authorized<Read>, State(state): State<HttpSt
     path = "/jobs/{id}",
     tag = "jobs",
     params(
-        ("id" = String, Path, description = "The job's id.", example = "01890a5d-ac96-774b-bcce-b302099a8057"),
+        ("id" = Uuid, Path, description = "The job's id.", example = "01890a5d-ac96-774b-bcce-b302099a8057"),
         ("wait" = Option<u16>, Query, description = "Seconds to wait for the job's end; 0 where nothing is said.", minimum = 0, maximum = 300),
     ),
     responses((status = 200, description = "The job.", body = JobView), problem_sets::ReadJobProblems),
@@ -80,7 +80,7 @@ pub(super) async fn get_job(
     get,
     path = "/jobs/{id}/events",
     tags = ["jobs", "extension"],
-    params(("id" = String, Path, description = "The job's id.", example = "01890a5d-ac96-774b-bcce-b302099a8057")),
+    params(("id" = Uuid, Path, description = "The job's id.", example = "01890a5d-ac96-774b-bcce-b302099a8057")),
     responses(
         (status = 200, description = "The events; the `data` of each is a `Job`.", body = String, content_type = "text/event-stream"),
         problem_sets::ReadJobProblems,
@@ -107,7 +107,7 @@ pub(super) async fn follow_job(
     post,
     path = "/jobs/{id}/cancel",
     tags = ["jobs", "extension"],
-    params(("id" = String, Path, description = "The job's id.", example = "01890a5d-ac96-774b-bcce-b302099a8057")),
+    params(("id" = Uuid, Path, description = "The job's id.", example = "01890a5d-ac96-774b-bcce-b302099a8057")),
     responses((status = 202, description = "The job as it stands.", body = JobView), problem_sets::CancelProblems),
     security(("bearer" = ["maintenance:write"])),
 )]
@@ -132,7 +132,7 @@ pub(super) async fn cancel_job(
     path = "/jobs/{id}/retry",
     tags = ["jobs", "extension"],
     params(
-        ("id" = String, Path, description = "The id of the job that left work undone.", example = "01890a5d-ac96-774b-bcce-b302099a8057"),
+        ("id" = Uuid, Path, description = "The id of the job that left work undone.", example = "01890a5d-ac96-774b-bcce-b302099a8057"),
         ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters. Sent again within 24 hours, the request does nothing and gets its first answer again. Keys belong to the caller and the path.",
             min_length = 1, max_length = 255, pattern = r"^[!-~]{1,255}$", example = "01890a5d-ac96-774b-bcce-b302099a8057"),
     ),

@@ -8,7 +8,7 @@ use crate::domain::preview::{PreviewedFire, USUAL_FIRES, preview};
 use crate::domain::schedule::Schedule;
 use crate::domain::time::Timestamp;
 use crate::http::auth::{Authorized, Read};
-use crate::http::dto::preview::{DryRun, Preview};
+use crate::http::dto::preview::Preview;
 use crate::http::dto::schedule::ScheduleView;
 use crate::http::extract::{PreviewRange, SchedulePath};
 use crate::http::openapi::problem_sets;
@@ -27,7 +27,7 @@ use crate::orchestrator::CommandError;
     params(
         ("id" = String, Path, description = "The schedule's id.", example = "nightly-index-rebuild"),
         ("count" = Option<u8>, Query, description = "How many; 10 where nothing is said.", minimum = 1, maximum = 100),
-        ("from" = Option<String>, Query, description = "From this moment on, RFC 3339; now where nothing is said, or a moment in the past.", example = "2026-01-31T02:00:00Z"),
+        ("from" = Option<DateTime<Utc>>, Query, description = "From this moment on, RFC 3339; now where nothing is said, or a moment in the past.", example = "2026-01-31T02:00:00Z"),
     ),
     responses((status = 200, description = "The next fires.", body = Preview), problem_sets::ReadScheduleProblems),
     security(("bearer" = ["maintenance:read"])),
@@ -50,7 +50,7 @@ pub(super) async fn preview_schedule(
 /// A schedule that was not written, with its next fires.
 pub(super) fn dry_run(schedule: &Schedule, state: &HttpState) -> Response {
     let fires = fires(schedule, state, state.now(), USUAL_FIRES);
-    Json(DryRun::new(ScheduleView::new(schedule, state.handle.catalog()), fires)).into_response()
+    Json(ScheduleView::new(schedule, state.handle.catalog()).with_next_fires(fires)).into_response()
 }
 
 fn fires(schedule: &Schedule, state: &HttpState, from: Timestamp, count: usize) -> Vec<PreviewedFire> {

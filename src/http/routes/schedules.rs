@@ -11,7 +11,6 @@ use crate::domain::idempotency::Answered;
 use crate::domain::schedule::Schedule;
 use crate::http::BASE_PATH;
 use crate::http::auth::{Admin, Authorized, Read, Write};
-use crate::http::dto::preview::DryRun as DryRunBody;
 use crate::http::dto::requests::{SchedulePatch, ScheduleRequest, nightly_index_rebuild};
 use crate::http::dto::schedule::{ScheduleList as ScheduleListBody, ScheduleView};
 use crate::http::extract::{DryRun, IdempotencyKey, IfMatch, JsonBody, NoQuery, ScheduleList, SchedulePath, cursor};
@@ -31,7 +30,8 @@ use crate::orchestrator::CommandError;
     params(
         ("enabled" = Option<bool>, Query, description = "Only enabled or only disabled ones."),
         ("target" = Option<String>, Query, description = "Only those of one target.", min_length = 1),
-        ("label" = Option<String>, Query, description = "Only those with this label: `key=value`, or `key` for any value; several with commas between them.", min_length = 1, example = "team=core"),
+        ("label" = Option<String>, Query, description = "Only those with this label: `key=value`, or `key` for any value; several with commas between them.",
+            pattern = r"^[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?(=([A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?)?)?(,[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?(=([A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?)?)?){0,31}$", example = "team=core"),
         ("limit" = Option<u16>, Query, description = "Items on the page; 100 where nothing is said.", minimum = 1, maximum = 1000),
         ("cursor" = Option<String>, Query, description = "The `next_cursor` of the page before."),
     ),
@@ -63,7 +63,7 @@ pub(super) async fn list_schedules(
     ),
     request_body(content = ScheduleRequest, description = "The schedule.", example = json!(nightly_index_rebuild())),
     responses(
-        (status = 200, description = "Only with `dry_run=true`: the schedule as it would be, and its next fires.", body = DryRunBody),
+        (status = 200, description = "Only with `dry_run=true`: the schedule as it would be, and its next fires.", body = ScheduleView),
         (status = 201, description = "The schedule as it was created.", body = ScheduleView, headers(
             ("Location" = String, description = "Path of the schedule."),
             ("ETag" = String, description = "The version, for `If-Match`."),
