@@ -6,8 +6,9 @@
 # In the environment:
 #   THEMIS_MAINTENANCE_URL         the service, for example https://maintenance.example:8443
 #   THEMIS_MAINTENANCE_TOKEN_FILE  a file with a token of the scope maintenance:write (or THEMIS_MAINTENANCE_TOKEN)
-#   RUN_KEY                        what is the same when the CI system repeats this job, for example the pipeline's id: the run
-#                                  is then started once and waited for again. Without it every call is a run of its own.
+#   RUN_KEY                        what is the same when a runner is lost and its job starts again by itself, for example the pipeline's id
+#                                  and the number of the attempt: the run is then started once and waited for again. A job that failed is
+#                                  not run again under its key, so a retry by hand needs another one. Without it every call is a run of its own.
 #   THEMIS_MAINTENANCE             the program; by default themis-maintenance is looked for in PATH
 #
 # Exit codes: 0 SUCCEEDED, 1 the run ended otherwise or was refused, 64 wrong usage, 69 the service cannot be reached,
@@ -25,14 +26,14 @@ esac
 schedule=$1
 timeout=${2:-1h}
 
-set -- ctl run "$schedule" --wait --timeout "$timeout"
+set -- --wait --timeout "$timeout"
 if [ -n "${RUN_KEY:-}" ]; then
   set -- "$@" --idempotency-key "$RUN_KEY"
 fi
 
 # Progress goes to standard error, the job's record to standard output; both stand in the CI system's log.
 code=0
-"$program" "$@" || code=$?
+"$program" ctl run "$@" -- "$schedule" || code=$?
 case $code in
   0) echo "$schedule: succeeded" ;;
   75) echo "$schedule: not over after $timeout; the run goes on" >&2 ;;

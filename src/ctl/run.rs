@@ -47,9 +47,7 @@ pub fn run(args: CtlArgs, around: &Surroundings<'_>, out: &mut dyn Write, err: &
         clap_complete::generate(shell, &mut command, name, &mut script);
         return write(out, &String::from_utf8_lossy(&script));
     }
-    // The health report may be for anybody.
-    let needs_token = !matches!(command, CtlCommand::Health);
-    let settings = settings(&connection, around.environment, needs_token)?;
+    let settings = settings(&connection, around.environment)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| CtlFailure::Fault(format!("cannot start: {error}")))?;
     let mut session = Session { client: Client::new(&settings)?, format, around, out, err };

@@ -28,11 +28,11 @@ pub struct Settings {
     pub ca_file: Option<PathBuf>,
 }
 
-/// Gathers the settings. `needs_token` is false for what the service tells anybody.
+/// Gathers the settings.
 ///
 /// # Errors
 /// What is missing or wrong, and how it could be given.
-pub fn settings(given: &ConnectionArgs, environment: &[(OsString, OsString)], needs_token: bool) -> Result<Settings, CtlFailure> {
+pub fn settings(given: &ConnectionArgs, environment: &[(OsString, OsString)]) -> Result<Settings, CtlFailure> {
     let variables = Variables(environment);
     let file = context_file(&variables)?;
     let name = given.context.clone().map_or_else(|| variables.text(CONTEXT), |name| Ok(Some(name)))?;
@@ -83,7 +83,7 @@ pub fn settings(given: &ConnectionArgs, environment: &[(OsString, OsString)], ne
             None => of_context()?,
         },
     };
-    if token.is_none() && needs_token {
+    if token.is_none() {
         return Err(CtlFailure::NotConfigured(format!(
             "no token for {url}: give --token-file or --token, set {TOKEN_FILE} or {TOKEN}, or name one in the context of that address"
         )));
@@ -163,7 +163,7 @@ mod tests {
     fn ask(folder: &Path, given: ConnectionArgs, variables: &[(&str, &str)]) -> Result<(String, String, String), String> {
         let mut environment = vec![("XDG_CONFIG_HOME".into(), folder.as_os_str().to_owned())];
         environment.extend(variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value))));
-        let settings = settings(&given, &environment, true).map_err(|failure| {
+        let settings = settings(&given, &environment).map_err(|failure| {
             assert_eq!(failure.code(), 78, "{failure}");
             failure.to_string()
         })?;

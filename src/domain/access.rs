@@ -67,6 +67,12 @@ impl Access {
         self.0.as_deref().is_none_or(|limits| limits.allow_target(target))
     }
 
+    /// May the caller stop everything on this target? Who is limited to some schedules would stop those of others.
+    pub fn allows_all_on(&self, target: &str) -> bool {
+        let Some(limits) = self.0.as_deref() else { return true };
+        limits.allow_target(target) && (limits.schedules.is_empty() || limits.schedules.iter().any(|pattern| pattern == "*"))
+    }
+
     /// May the caller see and change a schedule on these targets, or a job of it? Without any target nobody who is limited may: which
     /// ones it had is not known.
     pub fn allows(&self, schedule: &ScheduleId, targets: &[&str]) -> bool {

@@ -39,7 +39,8 @@ pub struct Freeze {
 impl Freeze {
     /// True when nothing may start on a target at a moment.
     pub fn covers(&self, target: &str, moment: Timestamp) -> bool {
-        self.is_on(target) && self.holds_at(moment)
+        // Two comparisons before up to 64: most freezes are of another time.
+        self.holds_at(moment) && self.is_on(target)
     }
 
     /// True while it lasts.
@@ -59,7 +60,7 @@ impl Freeze {
 
     /// Whether a caller may make or remove it: it is about nothing that lies outside.
     pub fn is_within(&self, access: &Access) -> bool {
-        access.is_unlimited() || (!self.targets.is_empty() && self.targets.iter().all(|target| access.allows_target(target)))
+        access.is_unlimited() || (!self.targets.is_empty() && self.targets.iter().all(|target| access.allows_all_on(target)))
     }
 
     /// What it does to a target, in words.
@@ -67,9 +68,14 @@ impl Freeze {
         format!("target '{target}' is frozen {}", self.circumstances())
     }
 
-    /// What it does, in words.
-    pub fn words(&self) -> String {
-        match self.targets.as_slice() {
+    /// Its targets as far as a caller may know them who may see it; none: all targets.
+    pub fn targets_within(&self, access: &Access) -> Vec<String> {
+        self.targets.iter().filter(|target| access.allows_target(target)).cloned().collect()
+    }
+
+    /// What it does, in words for a caller who may see it.
+    pub fn words(&self, access: &Access) -> String {
+        match self.targets_within(access).as_slice() {
             [] => format!("all targets are frozen {}", self.circumstances()),
             [target] => self.explain(target),
             targets => format!("targets {} are frozen {}", targets.join(", "), self.circumstances()),
@@ -106,6 +112,13 @@ pub struct FreezeInput {
 }
 
 impl FreezeInput {
+    /// Whether a document names a configured target that the caller may not stop. Of names that nobody knows only the reader complains.
+    pub fn names_outside(document: &Value, access: &Access, catalog: &Catalog) -> bool {
+        let names = document["targets"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let outside = |name: &str| catalog.has_target(name) && !access.allows_all_on(name);
+        !access.is_unlimited() && names.into_iter().any(outside)
+    }
+
     /// Reads the body of a freeze.
     ///
     /// # Errors

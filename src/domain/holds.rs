@@ -28,7 +28,7 @@ pub struct Hold {
 }
 
 impl Holds {
-    /// True when nothing is paused or frozen, now or later.
+    /// True when there is no pause and no freeze, not even one that is over.
     pub fn is_empty(&self) -> bool {
         self.all.is_none() && self.targets.is_empty() && self.freezes.is_empty()
     }
@@ -83,11 +83,15 @@ impl Holds {
 
     /// Why nothing starts on a target at a moment.
     pub fn on_target(&self, target: &str, moment: Timestamp) -> Option<Hold> {
+        self.search(target, moment, Pause::holds_at)
+    }
+
+    fn search(&self, target: &str, moment: Timestamp, holds: impl Fn(&Pause, Timestamp) -> bool) -> Option<Hold> {
         if self.is_empty() {
             return None;
         }
         let paused = |pause: &Arc<Pause>, place: PausePlace| {
-            pause.holds_at(moment).then(|| Hold { reason: Reason::Paused, message: pause.explain(&place) })
+            holds(pause, moment).then(|| Hold { reason: Reason::Paused, message: pause.explain(&place) })
         };
         let all = self.all.as_ref().and_then(|pause| paused(pause, PausePlace::All));
         let target_pause = || self.targets.get(target).and_then(|pause| paused(pause, PausePlace::Target(target.to_owned())));
@@ -98,17 +102,18 @@ impl Holds {
         all.or_else(target_pause).or_else(frozen)
     }
 
-    /// Why a schedule's fire does not run on a target at a moment: what its schedule is told, then what holds for its target.
+    /// Why a schedule's fire that is dealt with at a moment does not run on a target: what its schedule is told, then what holds for its target.
+    /// A pause or freeze that it fell into counts although it is over by then: its fires are not made up for.
     pub fn on_fire(&self, schedule: &Schedule, target: &str, scheduled_for: Timestamp, moment: Timestamp) -> Option<Hold> {
         let skipped = schedule.run.skip_next.as_ref().filter(|skip| skip.scheduled_for == scheduled_for);
         if let Some(skip) = skipped {
             return Some(Hold { reason: Reason::SkippedByOperator, message: skip.explain() });
         }
-        let paused = schedule.run.pause.as_ref().filter(|pause| pause.holds_at(moment));
+        let paused = schedule.run.pause.as_ref().filter(|pause| pause.held_at(scheduled_for) || pause.holds_at(moment));
         if let Some(pause) = paused {
             let message = pause.explain(&PausePlace::Schedule(schedule.id.clone()));
             return Some(Hold { reason: Reason::Paused, message });
         }
-        self.on_target(target, moment)
+        self.search(target, scheduled_for, Pause::held_at).or_else(|| self.on_target(target, moment))
     }
 }

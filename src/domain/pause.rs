@@ -60,16 +60,22 @@ pub struct Pause {
 }
 
 impl Pause {
-    /// True while it lasts.
+    /// True while it lasts. That it has begun is not asked: a clock that goes back does not end it.
     pub fn holds_at(&self, moment: Timestamp) -> bool {
         self.until.is_none_or(|until| moment < until)
+    }
+
+    /// True when a fire fell into it, however late that is dealt with.
+    pub fn held_at(&self, moment: Timestamp) -> bool {
+        self.paused_at <= moment && self.holds_at(moment)
     }
 
     /// What it does, in words.
     pub fn explain(&self, place: &PausePlace) -> String {
         let until =
             self.until.map_or_else(|| "until somebody resumes".to_owned(), |until| format!("until {}", format_timestamp(until)));
-        format!("{place} is paused by {} since {}, {until}: {}", self.paused_by, format_timestamp(self.paused_at), self.reason)
+        let is = if *place == PausePlace::All { "are" } else { "is" };
+        format!("{place} {is} paused by {} since {}, {until}: {}", self.paused_by, format_timestamp(self.paused_at), self.reason)
     }
 
     /// As it stands in the audit trail.

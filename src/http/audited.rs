@@ -78,7 +78,7 @@ pub(super) async fn refusals(State(auditing): State<Auditing>, request: Request,
         address,
         before: None,
         after: None,
-        detail: detail(response.extensions().get::<Problem>(), left_out),
+        detail: detail(response.extensions().get::<Problem>(), left_out, is_trial(uri.query())),
     };
     state.audit.record(vec![EncodedEvent::from(&event)]).await;
     response
@@ -104,14 +104,20 @@ fn refusal(method: &Method, status: StatusCode) -> Option<Refusal> {
     Some(Refusal { outcome, may_repeat: !writes || status == StatusCode::TOO_MANY_REQUESTS })
 }
 
-fn detail(problem: Option<&Problem>, left_out: LeftOut) -> Option<String> {
+fn detail(problem: Option<&Problem>, left_out: LeftOut, is_trial: bool) -> Option<String> {
     let code = problem.map(|problem| problem.kind.code().to_owned());
+    let code = if is_trial { code.map(|code| format!("{code}; only a trial (dry_run)")) } else { code };
     let more = match left_out {
         LeftOut::OfIts(0) | LeftOut::OfOthers(0) => return code,
         LeftOut::OfIts(number) => format!("{number} more like it since the last one are not recorded"),
         LeftOut::OfOthers(number) => format!("{number} more of various callers are not recorded"),
     };
     Some(code.map_or_else(|| more.clone(), |code| format!("{code}; {more}")))
+}
+
+/// Whether nothing would have been done.
+fn is_trial(query: Option<&str>) -> bool {
+    query.is_some_and(|query| query.split('&').any(|parameter| parameter == "dry_run=true"))
 }
 
 fn action(method: &Method, route: Option<&MatchedPath>) -> &'static str {
@@ -181,11 +187,13 @@ mod tests {
     #[test]
     fn the_detail_tells_how_many_were_left_out() {
         let problem = Problem::new(crate::http::ProblemKind::MissingToken, "x");
-        assert_eq!(detail(Some(&problem), LeftOut::OfIts(0)).as_deref(), Some("missing_token"));
-        assert_eq!(detail(None, LeftOut::OfOthers(0)), None);
+        assert_eq!(detail(Some(&problem), LeftOut::OfIts(0), false).as_deref(), Some("missing_token"));
+        assert_eq!(detail(None, LeftOut::OfOthers(0), false), None);
+        let trial = detail(Some(&problem), LeftOut::OfIts(0), is_trial(Some("x=1&dry_run=true")));
+        assert_eq!(trial.as_deref(), Some("missing_token; only a trial (dry_run)"));
         let more = "missing_token; 3 more like it since the last one are not recorded";
-        assert_eq!(detail(Some(&problem), LeftOut::OfIts(3)).as_deref(), Some(more));
-        assert_eq!(detail(None, LeftOut::OfOthers(4)).as_deref(), Some("4 more of various callers are not recorded"));
+        assert_eq!(detail(Some(&problem), LeftOut::OfIts(3), false).as_deref(), Some(more));
+        assert_eq!(detail(None, LeftOut::OfOthers(4), false).as_deref(), Some("4 more of various callers are not recorded"));
     }
 
     #[test]

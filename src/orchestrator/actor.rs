@@ -31,7 +31,7 @@ use crate::telemetry::{Metrics, Stopwatch};
 /// does not wait long for the last.
 const BATCH: usize = 256;
 /// Due things dealt with in one batch, for the same reason.
-const DUE_PER_BATCH: usize = 256;
+const DUE_PER_BATCH: usize = 128;
 /// Jobs pruned in one batch, so that pruning a storm of jobs does not hold up writers.
 const PRUNED_PER_BATCH: usize = 512;
 /// A wall clock that went back by more than this was set back; less is noise.

@@ -26,7 +26,7 @@ pub enum CommandError {
     #[error("there is no freeze '{0}'")]
     FreezeNotFound(FreezeId),
     /// Another freeze is about one of its targets at some moment.
-    #[error("freeze '{id}' from {} to {} overlaps it; remove that one, or leave a gap", format_timestamp(*.from), format_timestamp(*.to))]
+    #[error("freeze '{id}' from {} to {} overlaps it; remove that one, or let one begin when the other ends", format_timestamp(*.from), format_timestamp(*.to))]
     FreezeOverlaps {
         /// The other one.
         id: FreezeId,

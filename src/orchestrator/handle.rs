@@ -13,6 +13,7 @@ use super::precondition::Precondition;
 use super::probes::SharedStatus;
 use super::view::ReadView;
 use crate::domain::catalog::Catalog;
+use crate::domain::fields::FieldError;
 use crate::domain::freeze::{Freeze, FreezeInput};
 use crate::domain::idempotency::{Answered, IdempotentRequest};
 use crate::domain::ids::{FreezeId, JobId, ScheduleId};
@@ -83,8 +84,7 @@ impl OrchestratorHandle {
             return Err(CommandError::OutsideAccess);
         }
         let input = schedule_input::parse(document, &self.catalog.within(&caller.access), self.clock.now());
-        let input = input
-            .map_err(|errors| if known { CommandError::Invalid(errors) } else { CommandError::ScheduleNotFound(id.clone()) })?;
+        let input = input.map_err(|errors| invalid_or_gone(&id, known, errors))?;
         self.ask(|reply| Command::ReplaceSchedule { caller, id, input: Box::new(input), precondition, dry_run, reply }).await
     }
 
@@ -197,8 +197,10 @@ impl OrchestratorHandle {
     /// # Errors
     /// `Invalid`, `ScheduleNotFound`, `Busy`, `Stopped`, `StoreUnavailable`.
     pub async fn pause_schedule(&self, caller: Caller, id: ScheduleId, document: &Value) -> Result<Arc<Schedule>, CommandError> {
-        self.permit(&caller, self.view.schedule(&id).as_deref())?;
-        let input = PauseInput::parse(document, self.clock.now()).map_err(CommandError::Invalid)?;
+        let known = self.view.schedule(&id);
+        self.permit(&caller, known.as_deref())?;
+        let input =
+            PauseInput::parse(document, self.clock.now()).map_err(|errors| invalid_or_gone(&id, known.is_some(), errors))?;
         self.ask(|reply| Command::HoldSchedule { caller, id, hold: ScheduleHold::Pause(input), reply }).await
     }
 
@@ -220,8 +222,9 @@ impl OrchestratorHandle {
         id: ScheduleId,
         document: Option<&Value>,
     ) -> Result<Arc<Schedule>, CommandError> {
-        self.permit(&caller, self.view.schedule(&id).as_deref())?;
-        let reason = pause::parse_skip(document).map_err(CommandError::Invalid)?;
+        let known = self.view.schedule(&id);
+        self.permit(&caller, known.as_deref())?;
+        let reason = pause::parse_skip(document).map_err(|errors| invalid_or_gone(&id, known.is_some(), errors))?;
         self.ask(|reply| Command::HoldSchedule { caller, id, hold: ScheduleHold::SkipNext(reason), reply }).await
     }
 
@@ -230,6 +233,12 @@ impl OrchestratorHandle {
     /// # Errors
     /// `Invalid`, `TargetNotFound`, `OutsideAccess`, `Busy`, `Stopped`, `StoreUnavailable`.
     pub async fn pause_targets(&self, caller: Caller, target: Option<String>, document: &Value) -> Result<(), CommandError> {
+        match &target {
+            Some(name) if !caller.access.allows_all_on(name) => return Err(CommandError::OutsideAccess),
+            None if !caller.access.is_unlimited() => return Err(CommandError::OutsideAccess),
+            Some(name) if !self.catalog.has_target(name) => return Err(CommandError::TargetNotFound(name.clone())),
+            _ => {}
+        }
         let input = PauseInput::parse(document, self.clock.now()).map_err(CommandError::Invalid)?;
         self.ask(|reply| Command::HoldTargets { caller, target, input: Some(input), reply }).await
     }
@@ -247,6 +256,9 @@ impl OrchestratorHandle {
     /// # Errors
     /// `Invalid`, `OutsideAccess`, `FreezeOverlaps`, `TooManyFreezes`, `Busy`, `Stopped`, `StoreUnavailable`.
     pub async fn create_freeze(&self, caller: Caller, document: &Value) -> Result<Arc<Freeze>, CommandError> {
+        if FreezeInput::names_outside(document, &caller.access, &self.catalog) {
+            return Err(CommandError::OutsideAccess);
+        }
         let catalog = self.catalog.within(&caller.access);
         let input = FreezeInput::parse(document, &catalog, self.clock.now()).map_err(CommandError::Invalid)?;
         self.ask(|reply| Command::CreateFreeze { caller, input, reply }).await
@@ -380,4 +392,9 @@ impl OrchestratorHandle {
         })?;
         answer.await.unwrap_or(Err(CommandError::Stopped))
     }
+}
+
+/// Unknown ids are 404 whatever the document says.
+fn invalid_or_gone(id: &ScheduleId, is_known: bool, errors: Vec<FieldError>) -> CommandError {
+    if is_known { CommandError::Invalid(errors) } else { CommandError::ScheduleNotFound(id.clone()) }
 }

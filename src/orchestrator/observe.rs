@@ -31,24 +31,26 @@ pub(super) fn changes(metrics: &Metrics, changes: &[Change]) {
 }
 
 fn pause(place: &PausePlace, before: Option<&Pause>, after: Option<&Pause>) {
+    // Texts of callers are written as texts, in quotes.
+    let place = place.to_string();
     match (before, after) {
         (before, Some(after)) if before != Some(after) => {
-            let until = after.until.map(format_timestamp);
-            tracing::warn!(%place, by = %after.paused_by, until, reason = %after.reason, "paused");
+            let (by, reason, until) = (after.paused_by.as_str(), after.reason.as_str(), after.until.map(format_timestamp));
+            tracing::warn!(place, by, until, reason, "paused");
         }
-        (Some(before), None) => tracing::info!(%place, reason = %before.reason, "resumed"),
+        (Some(before), None) => tracing::info!(place, reason = before.reason.as_str(), "resumed"),
         _ => {}
     }
 }
 
 fn freeze(before: Option<&Freeze>, after: Option<&Freeze>) {
-    let words = |freeze: &Freeze| (format_timestamp(freeze.from), format_timestamp(freeze.to), freeze.targets.join(","));
-    if let Some(freeze) = after {
-        let (from, to, targets) = words(freeze);
-        tracing::info!(freeze_id = %freeze.id, by = %freeze.created_by, from, to, targets, reason = %freeze.reason, "freeze made");
-    } else if let Some(freeze) = before {
-        let (from, to, targets) = words(freeze);
-        tracing::info!(freeze_id = %freeze.id, from, to, targets, reason = %freeze.reason, "freeze removed");
+    let Some(freeze) = after.or(before) else { return };
+    let (from, to, targets) = (format_timestamp(freeze.from), format_timestamp(freeze.to), freeze.targets.join(","));
+    let (freeze_id, by, reason) = (freeze.id, freeze.created_by.as_str(), freeze.reason.as_str());
+    if after.is_some() {
+        tracing::info!(%freeze_id, by, from, to, targets, reason, "freeze made");
+    } else {
+        tracing::info!(%freeze_id, from, to, targets, reason, "freeze removed");
     }
 }
 
@@ -101,7 +103,7 @@ fn schedule(metrics: &Metrics, before: Option<&Schedule>, after: Option<&Schedul
             .filter(|skip| before.is_none_or(|before| before.run.skip_next.as_ref() != Some(*skip)));
         if let Some(skip) = skip {
             let (schedule_id, scheduled_for) = (&schedule.id, format_timestamp(skip.scheduled_for));
-            tracing::info!(%schedule_id, scheduled_for, by = %skip.requested_by, reason = %skip.reason, "next fire left out");
+            tracing::info!(%schedule_id, scheduled_for, by = skip.requested_by.as_str(), reason = skip.reason.as_str(), "next fire left out");
         }
     }
 }

@@ -185,12 +185,13 @@ pub struct PausesProbe(pub OrchestratorHandle);
 #[async_trait]
 impl HealthProbe for PausesProbe {
     async fn check(&self) -> HealthSignal {
-        pauses_signal(&self.0, &Access::UNLIMITED)
+        let schedules = self.0.view.counts(self.0.clock.now()).paused_schedules;
+        pauses_signal(&self.0, &Access::UNLIMITED, schedules)
     }
 }
 
-/// What [`PausesProbe`] says to a caller of this access.
-pub fn pauses_signal(handle: &OrchestratorHandle, access: &Access) -> HealthSignal {
+/// What [`PausesProbe`] says to a caller of this access, who may see so many paused schedules.
+pub fn pauses_signal(handle: &OrchestratorHandle, access: &Access, schedules: usize) -> HealthSignal {
     let (holds, now) = (handle.view.holds(), handle.clock.now());
     let mut words: Vec<String> = Vec::new();
     words.extend(holds.of_all().filter(|pause| pause.holds_at(now)).map(|pause| pause.explain(&PausePlace::All)));
@@ -198,12 +199,11 @@ pub fn pauses_signal(handle: &OrchestratorHandle, access: &Access) -> HealthSign
     let targets: Vec<String> = targets.map(|(name, pause)| pause.explain(&PausePlace::Target(name.to_owned()))).collect();
     let paused_targets = targets.len();
     words.extend(targets);
-    let schedules = handle.view.counts_within(now, access, &handle.catalog).paused_schedules;
     if schedules > 0 {
         words.push(if schedules == 1 { "1 schedule is paused".to_owned() } else { format!("{schedules} schedules are paused") });
     }
     let visible = || holds.freezes().filter(|freeze| freeze.is_visible_to(access));
-    let active: Vec<String> = visible().filter(|freeze| freeze.holds_at(now)).map(|freeze| freeze.words()).collect();
+    let active: Vec<String> = visible().filter(|freeze| freeze.holds_at(now)).map(|freeze| freeze.words(access)).collect();
     let (frozen, planned) = (active.len(), visible().filter(|freeze| now < freeze.from).count());
     words.extend(active);
     let message = if words.is_empty() { "nothing is paused or frozen".to_owned() } else { words.join("; ") };

@@ -147,8 +147,9 @@ impl JobWatch {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut watched = self.watchers.0.watched.lock();
-        // This one is still counted.
-        if watched.jobs.get(&self.id).is_some_and(|sender| sender.receiver_count() <= 1) {
+        // Under the lock: of two that leave at once the second has to see that it is the last.
+        drop(std::mem::replace(&mut self.news, watch::channel(None).1));
+        if watched.jobs.get(&self.id).is_some_and(|sender| sender.receiver_count() == 0) {
             watched.jobs.remove(&self.id);
         }
         self.watchers.count(&watched);

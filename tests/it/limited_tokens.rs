@@ -147,6 +147,9 @@ async fn every_operation_on_an_object_of_another_target_shows_nothing_and_change
 #[tokio::test]
 async fn lists_and_reports_hold_only_what_is_within_the_limits() {
     let mut app = app().await;
+    let everything = token(&app, Some(json!("*")));
+    let both = json!({"from":"2026-01-01T00:00:00Z","to":"2036-01-01T00:00:00Z","reason":"x","targets":["default", format!("{FOREIGN}-1")]});
+    call(&app, &everything, Method::POST, "/freezes", Some(both)).await.expect(201);
     for access in [json!(["default", "schedule:mine"]), json!("target:default")] {
         let limited = token(&app, Some(access));
         let schedules = call(&app, &limited, Method::GET, "/schedules", None).await.expect(200);
@@ -159,6 +162,8 @@ async fn lists_and_reports_hold_only_what_is_within_the_limits() {
             "/schedules?target=vault-1",
             "/health",
             "/task-types",
+            "/freezes",
+            "/targets",
         ] {
             let answer = call(&app, &limited, Method::GET, path, None).await;
             assert!(answer.status.is_success() && !answer.text.contains(&format!("{FOREIGN}-")), "{path}: {}", answer.text);

@@ -62,6 +62,10 @@ pub fn read(paths: &[PathBuf], input: fn() -> std::io::Result<String>) -> Result
             reading.file(path);
         }
     }
+    if reading.wanted.is_empty() && reading.mistakes.is_empty() {
+        // A generator that failed leaves nothing, which with --prune would delete everything.
+        reading.mistakes.push("there is no schedule in what was given".to_owned());
+    }
     if reading.mistakes.is_empty() { Ok(reading.wanted) } else { Err(CtlFailure::Data(reading.mistakes.join("\n"))) }
 }
 

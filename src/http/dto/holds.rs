@@ -1,13 +1,13 @@
-//! Pauses, fires that are left out, and freezes as they are shown, and how they are asked for.
-#![allow(dead_code, reason = "the request types are described, not built: the orchestrator reads the raw JSON")]
+//! Pauses, fires that are left out, and freezes as they are shown.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::domain::access::Access;
 use crate::domain::freeze::Freeze;
-use crate::domain::pause::{MAX_REASON_CHARACTERS, Pause, SkipNext};
+use crate::domain::pause::{Pause, SkipNext};
 use crate::domain::time::{serde_millis, serde_millis_option};
 
 /// A pause.
@@ -89,44 +89,6 @@ pub(in crate::http) struct FreezeList {
     count: usize,
 }
 
-/// What to pause for.
-#[derive(ToSchema)]
-#[schema(example = json!({"reason": "disk is being replaced", "until": "2026-12-31T06:00:00Z"}))]
-pub(in crate::http) struct PauseRequest {
-    /// For those who come after you.
-    #[schema(min_length = 1, max_length = 500)]
-    reason: String,
-    /// When it ends by itself, RFC 3339; absent: when somebody resumes.
-    until: Option<DateTime<Utc>>,
-}
-
-/// Why a fire is left out. The body can be left out.
-#[derive(ToSchema)]
-#[schema(example = json!({"reason": "done by hand last night"}))]
-pub(in crate::http) struct SkipNextRequest {
-    /// For those who come after you.
-    #[schema(max_length = 500)]
-    reason: Option<String>,
-}
-
-/// A freeze to make.
-#[derive(ToSchema)]
-#[schema(example = json!({"from": "2026-12-24T00:00:00Z", "to": "2026-12-27T00:00:00Z", "reason": "Christmas"}))]
-pub(in crate::http) struct FreezeRequest {
-    /// Its first moment, RFC 3339.
-    from: DateTime<Utc>,
-    /// The first moment after it, RFC 3339.
-    to: DateTime<Utc>,
-    /// Names of configured targets; absent: all.
-    #[schema(min_items = 1, max_items = 64)]
-    targets: Option<Vec<String>>,
-    /// For those who come after you.
-    #[schema(min_length = 1, max_length = 500)]
-    reason: String,
-}
-
-const _: () = assert!(MAX_REASON_CHARACTERS == 500);
-
 impl From<&Pause> for PauseView {
     fn from(pause: &Pause) -> Self {
         let Pause { paused_by, paused_at, reason, until } = pause;
@@ -146,14 +108,15 @@ impl From<&SkipNext> for SkipNextView {
     }
 }
 
-impl From<&Freeze> for FreezeView {
-    fn from(freeze: &Freeze) -> Self {
-        let Freeze { id, from, to, targets, reason, created_by, created_at } = freeze;
+impl FreezeView {
+    /// A freeze as a caller may see it.
+    pub fn new(freeze: &Freeze, access: &Access) -> Self {
+        let Freeze { id, from, to, targets: _, reason, created_by, created_at } = freeze;
         Self {
             id: id.0,
             from: *from,
             to: *to,
-            targets: targets.clone(),
+            targets: freeze.targets_within(access),
             reason: reason.clone(),
             created_by: created_by.clone(),
             created_at: *created_at,
@@ -163,8 +126,8 @@ impl From<&Freeze> for FreezeView {
 
 impl FreezeList {
     /// In order of their beginnings.
-    pub fn new<'a>(freezes: impl Iterator<Item = &'a Freeze>) -> Self {
-        let mut freezes: Vec<FreezeView> = freezes.map(FreezeView::from).collect();
+    pub fn new<'a>(freezes: impl Iterator<Item = &'a Freeze>, access: &Access) -> Self {
+        let mut freezes: Vec<FreezeView> = freezes.map(|freeze| FreezeView::new(freeze, access)).collect();
         freezes.sort_by_key(|freeze| (freeze.from, freeze.id));
         Self { count: freezes.len(), freezes }
     }

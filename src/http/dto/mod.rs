@@ -3,6 +3,7 @@
 //! document only: the orchestrator reads the raw JSON, and lists every broken rule.
 
 pub(super) mod health;
+pub(super) mod hold_requests;
 pub(super) mod holds;
 pub(super) mod job;
 pub(super) mod preview;

@@ -5,6 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::holds::{FreezeView, PauseView};
+use crate::domain::access::Access;
 use crate::domain::catalog::Catalog;
 use crate::domain::holds::Holds;
 use crate::domain::job::Reason;
@@ -38,7 +39,8 @@ pub(in crate::http) struct TargetView {
     running_jobs: usize,
     /// How many may run on it at once.
     max_concurrent_jobs: usize,
-    /// What came of the last call for a job; null before the first one since the service started.
+    /// What came of the last call for a job; null before the first one since the service started, and for a token that is limited to some
+    /// schedules.
     #[schema(required)]
     last_answer: Option<LastAnswer>,
 }
@@ -73,14 +75,19 @@ pub(in crate::http) struct TargetList {
 }
 
 impl TargetView {
-    /// A target as it is at `now`.
-    pub fn new(name: &str, catalog: &Catalog, view: &ReadView, holds: &Holds, now: Timestamp) -> Self {
+    /// A target as it is at `now`. To a caller who may not see all that runs on it, what it answered last is another's affair.
+    pub fn new(name: &str, (catalog, view, holds): (&Catalog, &ReadView, &Holds), access: &Access, now: Timestamp) -> Self {
         let known = view.target(name);
         let (QueueLengths { pending, running }, contact) = view.target_work(name);
+        let contact = contact.filter(|_| access.allows_all_on(name));
         let breaker = known.as_ref().map_or(Breaker::Closed, |known| known.breaker);
         let max_concurrent_jobs = catalog.max_concurrent_jobs(name);
         let hold = holds.on_target(name, now);
-        let why = known.as_ref().filter(|known| known.is_shut()).map(|known| known.reason.clone().unwrap_or_default());
+        let why = known
+            .as_ref()
+            .filter(|known| known.is_shut())
+            .map(|known| known.reason.clone().unwrap_or_else(|| "it lets nothing start".to_owned()));
+        let answers = breaker == Breaker::Closed && known.as_ref().is_none_or(|known| known.failures == 0);
         let freeze = holds.freeze_of(name, now);
         let pause = holds.of_target(name).filter(|pause| pause.holds_at(now));
         let (state, reason) = match (hold, why) {
@@ -88,7 +95,7 @@ impl TargetView {
                 let state = if hold.reason == Reason::Frozen { TargetStatus::Frozen } else { TargetStatus::Paused };
                 (state, Some(hold.message))
             }
-            (None, Some(why)) if breaker == Breaker::Closed => (TargetStatus::Postponed, Some(why)),
+            (None, Some(why)) if answers => (TargetStatus::Postponed, Some(why)),
             (None, Some(why)) => (TargetStatus::Unreachable, Some(why)),
             (None, None) if running >= max_concurrent_jobs => {
                 (TargetStatus::Busy, Some(format!("{running} of at most {max_concurrent_jobs} jobs run on it")))
@@ -101,7 +108,7 @@ impl TargetView {
             reason,
             breaker,
             pause: pause.map(|pause| PauseView::from(pause.as_ref())),
-            freeze: freeze.map(|freeze| FreezeView::from(freeze.as_ref())),
+            freeze: freeze.map(|freeze| FreezeView::new(freeze, access)),
             pending_jobs: pending,
             running_jobs: running,
             max_concurrent_jobs,

@@ -8,7 +8,8 @@ use axum::response::{IntoResponse, Response};
 
 use crate::http::BASE_PATH;
 use crate::http::auth::{Admin, Authorized, Read};
-use crate::http::dto::holds::{FreezeList, FreezeRequest, FreezeView};
+use crate::http::dto::hold_requests::FreezeRequest;
+use crate::http::dto::holds::{FreezeList, FreezeView};
 use crate::http::extract::{FreezePath, JsonBody, NoQuery};
 use crate::http::openapi::problem_sets;
 use crate::http::problem::Problem;
@@ -26,8 +27,9 @@ use crate::http::state::HttpState;
 )]
 pub(super) async fn list_freezes(auth: Authorized<Read>, State(state): State<HttpState>, _: NoQuery) -> Json<FreezeList> {
     let holds = state.handle.view().holds();
-    let visible = holds.freezes().filter(|freeze| freeze.is_visible_to(&auth.principal.access));
-    Json(FreezeList::new(visible.map(AsRef::as_ref)))
+    let access = &auth.principal.access;
+    let visible = holds.freezes().filter(|freeze| freeze.is_visible_to(access));
+    Json(FreezeList::new(visible.map(AsRef::as_ref), access))
 }
 
 /// Make a freeze
@@ -51,9 +53,10 @@ pub(super) async fn create_freeze(
     _: NoQuery,
     JsonBody(document): JsonBody,
 ) -> Result<Response, Problem> {
+    let access = auth.principal.access.clone();
     let freeze = state.handle.create_freeze(auth.caller, &document).await?;
     let location = format!("{BASE_PATH}/freezes/{}", freeze.id);
-    Ok((StatusCode::CREATED, [(LOCATION, location)], Json(FreezeView::from(freeze.as_ref()))).into_response())
+    Ok((StatusCode::CREATED, [(LOCATION, location)], Json(FreezeView::new(&freeze, &access))).into_response())
 }
 
 /// Remove a freeze

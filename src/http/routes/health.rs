@@ -14,6 +14,7 @@ use crate::http::openapi::problem_sets;
 use crate::http::state::HttpState;
 use crate::orchestrator::health::ModuleHealth;
 use crate::orchestrator::probes::{pauses_signal, targets_signal};
+use crate::orchestrator::view::Counts;
 
 /// Get the health report
 ///
@@ -34,19 +35,19 @@ pub(super) async fn get_health(auth: Authorized<Read>, State(state): State<HttpS
     let document = if access.is_unlimited() {
         state.health_page().of(&modules)
     } else {
-        Arc::new(ModulesDocument::new(within(access, &modules, &state).iter()))
+        Arc::new(ModulesDocument::new(within(access, &modules, &counts, &state).iter()))
     };
     Json(HealthReport::new(now, &counts, &document))
 }
 
 /// What a limited caller may know of the modules. Details count jobs of all targets, and what a configured probe asks is its own
 /// affair; whether the service works is everybody's.
-fn within(access: &Access, modules: &[ModuleHealth], state: &HttpState) -> Vec<ModuleHealth> {
+fn within(access: &Access, modules: &[ModuleHealth], counts: &Counts, state: &HttpState) -> Vec<ModuleHealth> {
     let own = modules.iter().filter(|module| OWN_MODULES.contains(&module.module_name.as_str()));
     let limited = own.map(|module| {
         let signal = match module.module_name.as_str() {
             "targets" => targets_signal(&state.handle, access),
-            "pauses" => pauses_signal(&state.handle, access),
+            "pauses" => pauses_signal(&state.handle, access, counts.paused_schedules),
             _ => HealthSignal::new(module.signal.status, module.signal.message.clone()),
         };
         ModuleHealth { module_name: module.module_name.clone(), signal, checked_at: module.checked_at }

@@ -5,7 +5,7 @@ use axum::response::Response;
 
 use super::schedules::answer;
 use crate::http::auth::{Authorized, Write};
-use crate::http::dto::holds::{PauseRequest, SkipNextRequest};
+use crate::http::dto::hold_requests::{PauseRequest, SkipNextRequest};
 use crate::http::dto::schedule::ScheduleView;
 use crate::http::extract::{JsonBody, NoQuery, OptionalJsonBody, SchedulePath};
 use crate::http::openapi::problem_sets;

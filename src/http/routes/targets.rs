@@ -3,8 +3,10 @@
 use axum::Json;
 use axum::extract::State;
 
+use crate::domain::access::Access;
 use crate::http::auth::{Admin, Authorized, Read};
-use crate::http::dto::holds::{PauseOfAll, PauseRequest, PauseView};
+use crate::http::dto::hold_requests::PauseRequest;
+use crate::http::dto::holds::{PauseOfAll, PauseView};
 use crate::http::dto::targets::{TargetList, TargetView};
 use crate::http::extract::{JsonBody, NoQuery, TargetPath};
 use crate::http::openapi::problem_sets;
@@ -26,7 +28,8 @@ pub(super) async fn list_targets(auth: Authorized<Read>, State(state): State<Htt
     let holds = state.handle.view().holds();
     let catalog = state.handle.catalog();
     let names = catalog.target_names().filter(|name| access.allows_target(name));
-    let targets: Vec<TargetView> = names.map(|name| TargetView::new(name, catalog, state.handle.view(), &holds, now)).collect();
+    let targets: Vec<TargetView> =
+        names.map(|name| TargetView::new(name, (catalog, state.handle.view(), &holds), access, now)).collect();
     Json(TargetList { count: targets.len(), targets, pause: pause_of_all(&state) })
 }
 
@@ -51,7 +54,7 @@ pub(super) async fn pause_target(
     JsonBody(document): JsonBody,
 ) -> Result<Json<TargetView>, Problem> {
     state.handle.pause_targets(auth.caller, Some(name.clone()), &document).await?;
-    Ok(target(&name, &state))
+    Ok(target(&name, &state, &auth.principal.access))
 }
 
 /// Resume a target
@@ -72,7 +75,7 @@ pub(super) async fn resume_target(
     _: NoQuery,
 ) -> Result<Json<TargetView>, Problem> {
     state.handle.resume_targets(auth.caller, Some(name.clone())).await?;
-    Ok(target(&name, &state))
+    Ok(target(&name, &state, &auth.principal.access))
 }
 
 /// Pause all targets
@@ -115,9 +118,9 @@ pub(super) async fn resume_all(
     Ok(Json(PauseOfAll { pause: pause_of_all(&state) }))
 }
 
-fn target(name: &str, state: &HttpState) -> Json<TargetView> {
+fn target(name: &str, state: &HttpState, access: &Access) -> Json<TargetView> {
     let view = state.handle.view();
-    Json(TargetView::new(name, state.handle.catalog(), view, &view.holds(), state.now()))
+    Json(TargetView::new(name, (state.handle.catalog(), view, &view.holds()), access, state.now()))
 }
 
 fn pause_of_all(state: &HttpState) -> Option<PauseView> {

@@ -3,6 +3,7 @@
 //! A target is left alone while its breaker is open, and while a pre-flight check of it says not now. Its jobs wait meanwhile, for
 //! as long as their window lasts, or for the queue timeout.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{Effect, Step};
@@ -21,14 +22,15 @@ impl Step<'_> {
     ///
     /// Looks at a bounded number of jobs: when a window closes on many, their due entries skip the rest, batch by batch.
     pub fn admit(&mut self) {
-        self.skip_held();
-        self.ask_for_clearance();
+        let held = self.skip_held();
+        self.ask_for_clearance(&held);
         for _ in 0..ADMITTED_AT_ONCE {
             if self.has_no_slot() {
                 return;
             }
-            let open =
-                self.state.queues.iter().filter(|(name, queue)| self.has_room(name, queue.running) && self.may_start(name));
+            let open = self.state.queues.iter().filter(|(name, queue)| {
+                self.has_room(name, queue.running) && self.may_start(name) && !held.contains(name.as_str())
+            });
             let oldest = open.filter_map(|(_, queue)| queue.pending.first()).min();
             let Some(job) = oldest.and_then(|(_, id)| self.state.jobs.get(id)).cloned() else { return };
             match job.binding_window().filter(|window| !window.contains(self.now)) {
@@ -38,19 +40,25 @@ impl Step<'_> {
         }
     }
 
-    /// Skips the jobs that wait for a target that is paused or frozen. As many as in one admission; the heartbeat brings the next.
-    fn skip_held(&mut self) {
+    /// Skips the jobs that wait for a target that is paused or frozen, and names those targets: nothing starts on them, though there may be
+    /// more jobs than are skipped in one admission. The heartbeat brings the next.
+    fn skip_held(&mut self) -> BTreeSet<String> {
         if self.state.holds.is_empty() || self.state.draining {
-            return;
+            return BTreeSet::new();
         }
-        let held =
-            self.state.queues.iter().filter_map(|(name, queue)| Some((queue, self.state.holds.on_target(name, self.now)?)));
-        let waiting = held.flat_map(|(queue, hold)| queue.pending.iter().map(move |(_, id)| (*id, hold.clone())));
+        let held = self.state.queues.iter().filter_map(|(name, queue)| {
+            let hold = self.state.holds.on_target(name, self.now)?;
+            Some((name, queue, hold))
+        });
+        let held: Vec<_> = held.collect();
+        let names = held.iter().map(|(name, _, _)| (*name).clone()).collect();
+        let waiting = held.into_iter().flat_map(|(_, queue, hold)| queue.pending.iter().map(move |(_, id)| (*id, hold.clone())));
         for (id, Hold { reason, message }) in waiting.take(ADMITTED_AT_ONCE).collect::<Vec<_>>() {
             if let Some(job) = self.state.jobs.get(&id).cloned() {
                 self.skip_job(&job, reason, message);
             }
         }
+        names
     }
 
     /// A due entry of a job: its next attempt, the moment at which it is stopped, or the end of the window in which it waits.
@@ -153,7 +161,7 @@ impl Step<'_> {
     }
 
     /// Asks the targets with pre-flight checks on which a job could start.
-    fn ask_for_clearance(&mut self) {
+    fn ask_for_clearance(&mut self, held: &BTreeSet<String>) {
         let waits = |name: &str| self.state.queues.get(name).is_some_and(|queue| !queue.pending.is_empty());
         let over = self.state.targets.iter().filter(|(name, target)| is_quiet(target) && target.is_shut() && !waits(name));
         let over: Vec<String> = over.map(|(name, _)| name.clone()).collect();
@@ -164,6 +172,7 @@ impl Step<'_> {
         }
         let wanted = self.state.queues.iter().filter(|(name, queue)| {
             !queue.pending.is_empty()
+                && !held.contains(name.as_str())
                 && self.rules.catalog.preflight(name).is_some()
                 && self.has_room(name, queue.running)
                 && self.state.target(name).is_none_or(|target| is_quiet(target))

@@ -242,7 +242,8 @@ impl Step<'_> {
         if timing_changed {
             // From now on: fires before the change, or while it was disabled, are not missed fires.
             run.next_run_at = definition.next_run_after(self.now);
-            run.skip_next = None;
+            // What was left out is a fire of the expression: disabling and enabling leave it so.
+            run.skip_next.take_if(|_| current.definition.cron != definition.cron);
         }
         let disables = current.definition.enabled && !definition.enabled;
         let edited = Schedule {

@@ -91,13 +91,9 @@ impl Step<'_> {
         } else {
             self.push(Change::Pause { place: place.clone(), before: Some(Arc::clone(&pause)), after: None });
         }
-        self.audit_own(
-            "system:pauses",
-            action,
-            place.object(),
-            Some(json!({ "pause": pause.record() })),
-            "the pause is over".to_owned(),
-        );
+        let ended = Some(json!({ "pause": null }));
+        let began = Some(json!({ "pause": pause.record() }));
+        self.audit_own("system:pauses", action, place.object(), (began, ended), "the pause is over".to_owned());
     }
 
     /// Makes a freeze. Two that are about one target at one moment are a mistake.
@@ -113,10 +109,11 @@ impl Step<'_> {
         if freeze.to <= self.now {
             return Err(CommandError::Invalid(vec![FieldError::new("to", "must be in the future")]));
         }
-        if let Some(other) = self.state.holds.freezes().find(|other| input.overlaps(other)) {
+        let lasting = || self.state.holds.freezes().filter(|other| self.now < other.to);
+        if let Some(other) = lasting().find(|other| input.overlaps(other)) {
             return Err(CommandError::FreezeOverlaps { id: other.id, from: other.from, to: other.to });
         }
-        if self.state.holds.freezes().count() >= MAX_FREEZES {
+        if lasting().count() >= MAX_FREEZES {
             return Err(CommandError::TooManyFreezes(MAX_FREEZES));
         }
         let freeze = Arc::new(freeze);
@@ -144,7 +141,7 @@ impl Step<'_> {
         let over: Vec<Arc<Freeze>> = self.state.holds.freezes().filter(|freeze| freeze.to < before).cloned().collect();
         for freeze in over {
             let detail = format!("it was over at {}", format_timestamp(freeze.to));
-            self.audit_own("system:retention", "prune_freeze", freeze_object(freeze.id), Some(freeze.record()), detail);
+            self.audit_own("system:retention", "prune_freeze", freeze_object(freeze.id), (Some(freeze.record()), None), detail);
             self.push(Change::Freeze { before: Some(freeze), after: None });
         }
     }
@@ -171,10 +168,17 @@ impl Step<'_> {
         let access = &caller.access;
         match target {
             None if access.is_unlimited() => Ok(PausePlace::All),
-            Some(name) if access.allows_target(&name) && self.rules.catalog.has_target(&name) => Ok(PausePlace::Target(name)),
+            // The pause of a target that is not configured any more can still be ended.
+            Some(name) if access.allows_all_on(&name) && (self.rules.catalog.has_target(&name) || self.is_paused(&name)) => {
+                Ok(PausePlace::Target(name))
+            }
             Some(name) if access.is_unlimited() => Err(CommandError::TargetNotFound(name)),
             _ => Err(CommandError::OutsideAccess),
         }
+    }
+
+    fn is_paused(&self, target: &str) -> bool {
+        self.state.holds.of_target(target).is_some()
     }
 
     /// Skips the fires of a schedule that wait for a slot; what somebody asked for by hand goes on waiting.

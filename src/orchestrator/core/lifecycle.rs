@@ -132,7 +132,7 @@ impl Step<'_> {
         }
         if !pruned.is_empty() {
             let detail = format!("{} jobs that ended before {before}", pruned.len());
-            self.audit_own("system:retention", "prune_jobs", "jobs".to_owned(), None, detail);
+            self.audit_own("system:retention", "prune_jobs", "jobs".to_owned(), (None, None), detail);
         }
         more
     }

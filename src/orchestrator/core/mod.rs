@@ -190,7 +190,14 @@ impl<'a> Step<'a> {
     }
 
     /// Records what the service did by itself.
-    fn audit_own(&mut self, actor: &str, action: &str, object: String, before: Option<Value>, detail: String) {
+    fn audit_own(
+        &mut self,
+        actor: &str,
+        action: &str,
+        object: String,
+        (before, after): (Option<Value>, Option<Value>),
+        detail: String,
+    ) {
         self.audit.push(AuditEvent {
             event_id: self.ids.new_uuid(self.now),
             time: self.now,
@@ -201,7 +208,7 @@ impl<'a> Step<'a> {
             request_id: None,
             address: None,
             before,
-            after: None,
+            after,
             detail: Some(detail),
         });
     }

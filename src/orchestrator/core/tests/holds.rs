@@ -270,8 +270,78 @@ fn limited_callers_hold_only_what_is_theirs() {
     pause_as(Some("wide")).expect("its own");
     let refused = world.decide(|step| step.hold_schedule(&limited, &id("a"), ScheduleHold::Resume));
     assert!(matches!(refused, Err(CommandError::OutsideAccess)));
+    let of_schedules = Caller { access: Access::from_claim(Some(&json!("target:wide schedule:mine-*"))), ..operator() };
+    let refused = world.decide(|step| step.hold_targets(&of_schedules, Some("wide".to_owned()), Some(pause(None))));
+    assert!(matches!(refused, Err(CommandError::OutsideAccess)), "it would stop the schedules of others");
     let own = world.freeze(at("2026-02-01T00:00:00Z"), at("2026-02-02T00:00:00Z"), &["wide"]).expect("a freeze");
     let others = world.freeze(at("2026-03-01T00:00:00Z"), at("2026-03-02T00:00:00Z"), &[]).expect("a freeze");
     assert!(matches!(world.decide(|step| step.delete_freeze(&limited, others)), Err(CommandError::OutsideAccess)));
     world.decide(|step| step.delete_freeze(&limited, own)).expect("its own");
+}
+
+#[test]
+fn a_fire_that_fell_into_a_pause_or_a_freeze_is_not_made_up_for_however_late_it_is_dealt_with() {
+    for hold in ["schedule", "target", "freeze"] {
+        for restarts in [true, false] {
+            let mut world = hourly();
+            let until = "2026-01-01T01:00:30Z";
+            match hold {
+                "schedule" => drop(world.hold("a", ScheduleHold::Pause(pause(Some(until)))).expect("paused")),
+                "target" => world.hold_targets(Some("default"), Some(pause(Some(until)))).expect("paused"),
+                _ => drop(world.freeze(at("2026-01-01T00:50:00Z"), at(until), &[]).expect("a freeze")),
+            }
+            world.now = at("2026-01-01T01:00:40Z");
+            if restarts {
+                world.restart();
+            }
+            world.tick();
+            let reason = if hold == "freeze" { Reason::Frozen } else { Reason::Paused };
+            assert_eq!(world.states(), [(Skipped, Some(reason))], "{hold}, {restarts}");
+        }
+    }
+}
+
+#[test]
+fn a_pause_that_begins_after_a_fire_does_not_hold_it_once_it_is_over() {
+    let mut world = hourly();
+    world.now = at("2026-01-01T01:00:10Z");
+    world.hold("a", ScheduleHold::Pause(pause(Some("2026-01-01T01:00:20Z")))).expect("paused");
+    assert_eq!(fires_until(&mut world, "2026-01-01T01:00:30Z"), [(Running, None)]);
+}
+
+#[test]
+fn nothing_starts_on_a_held_target_though_more_wait_than_are_skipped_at_once() {
+    let mut world = hourly();
+    world.rules.max_schedules = 3000;
+    world.hold_targets(Some("default"), Some(pause(None))).expect("paused");
+    for n in 0..2100 {
+        world.create(
+            json!({"id":format!("s{n}"),"name":"S","cron_expression":"0 0 1 1 *","tasks":["CACHE_WARM"],"target":"wide"}),
+        );
+    }
+    world.hold_targets(Some("wide"), None).expect("resumed");
+    for n in 0..2100 {
+        world.run(&format!("s{n}"), false).expect("a job");
+    }
+    let running = |world: &World| world.jobs().iter().filter(|job| job.state == Running).count();
+    let before = running(&world);
+    world.hold_targets(Some("wide"), Some(pause(None))).expect("paused");
+    while !world.under_way.is_empty() {
+        world.report(Outcome::Succeeded);
+    }
+    world.tick();
+    let started = world.jobs().iter().filter(|job| job.started_at.is_some()).count();
+    assert_eq!((started, running(&world)), (before, 0), "only those that ran when it was paused");
+}
+
+#[test]
+fn the_pause_of_a_target_that_is_gone_can_be_ended_and_a_freeze_that_is_over_is_in_nobodys_way() {
+    let mut world = hourly();
+    world.hold_targets(Some("wide"), Some(pause(None))).expect("paused");
+    world.rules.catalog = Arc::new(Catalog::new([("default".to_owned(), TargetCatalog::default())].into()));
+    world.hold_targets(Some("wide"), None).expect("resumed");
+    assert!(world.state.holds.is_empty());
+    world.freeze(at("2026-01-01T00:00:00Z"), at("2026-01-01T00:40:00Z"), &[]).expect("a freeze");
+    world.now = at("2026-01-01T00:45:00Z");
+    world.freeze(at("2026-01-01T00:10:00Z"), at("2026-01-01T02:00:00Z"), &[]).expect("another one");
 }
