@@ -228,7 +228,10 @@ pub fn health(report: &Value) -> String {
     let head = pairs(&[
         ("Status", text(&report["overall_status"])),
         ("At", time(&report["generated_at"])),
-        ("Schedules", format!("{}, of which {} fire", text(&report["total_schedules"]), text(&report["enabled_schedules"]))),
+        (
+            "Schedules",
+            format!("{}, of which {} are enabled", text(&report["total_schedules"]), text(&report["enabled_schedules"])),
+        ),
         ("Active jobs", text(&report["active_jobs"])),
         (
             "Last 24 h",

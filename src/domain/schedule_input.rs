@@ -28,8 +28,9 @@ pub const DEFAULT_MAX_ATTEMPTS: u8 = 3;
 /// The longest limit for one attempt: a day.
 pub const MAX_TIMEOUT_SECONDS: u32 = 86_400;
 
-/// Fields that the service writes; in a request they are ignored, so that what was read can be sent back.
-const OUTPUT_ONLY: [&str; 15] = [
+/// Fields that the service writes, and what is done to a schedule without editing it; in a request they are ignored, so that what was read can
+/// be sent back.
+pub const OUTPUT_ONLY: [&str; 15] = [
     "created_at",
     "updated_at",
     "created_by",

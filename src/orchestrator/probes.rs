@@ -173,7 +173,7 @@ pub fn targets_signal(handle: &OrchestratorHandle, access: &Access) -> HealthSig
         );
     }
     let signal = match complaints.as_slice() {
-        [] => HealthSignal::new(HealthStatus::Healthy, "jobs can start on every target"),
+        [] => HealthSignal::new(HealthStatus::Healthy, "every target answers, and lets jobs start"),
         complaints => HealthSignal::new(HealthStatus::Degraded, complaints.join("; ")),
     };
     HealthSignal { details, ..signal }

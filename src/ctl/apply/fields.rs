@@ -2,30 +2,13 @@
 
 use serde_json::{Map, Value};
 
-/// What the service writes, and what is done to a schedule without editing it.
-const NOT_THE_AUTHOR_S: [&str; 15] = [
-    "created_at",
-    "updated_at",
-    "created_by",
-    "updated_by",
-    "version",
-    "last_run_at",
-    "last_run_state",
-    "last_job_id",
-    "last_success_at",
-    "next_run_at",
-    "next_fires",
-    "task_durations_ms",
-    "warnings",
-    "pause",
-    "skip_next",
-];
+use crate::domain::schedule_input::OUTPUT_ONLY;
 
 /// The author's fields of a document; those without a value count as left out.
 pub fn of_author(document: &Value) -> Map<String, Value> {
     let members = document.as_object().into_iter().flatten();
     members
-        .filter(|(field, value)| !NOT_THE_AUTHOR_S.contains(&field.as_str()) && !value.is_null())
+        .filter(|(field, value)| !OUTPUT_ONLY.contains(&field.as_str()) && !value.is_null())
         .map(|(field, value)| (field.clone(), if field == "tasks" { tasks(value) } else { value.clone() }))
         .collect()
 }
