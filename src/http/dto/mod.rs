@@ -6,7 +6,6 @@ pub(super) mod health;
 pub(super) mod hold_requests;
 pub(super) mod holds;
 pub(super) mod job;
-pub(super) mod job_event;
 pub(super) mod preview;
 pub(super) mod problem;
 pub(super) mod requests;

@@ -9,7 +9,6 @@ use super::actions::accepted;
 use crate::domain::job::JobState;
 use crate::http::auth::{Authorized, Read, Write};
 use crate::http::dto::job::{JobList as JobListBody, JobView};
-use crate::http::dto::job_event::JobEvent;
 use crate::http::extract::{IdempotencyKey, JobList, JobPath, NoQuery, Wait, cursor};
 use crate::http::job_events::JobEvents;
 use crate::http::openapi::problem_sets;
@@ -83,7 +82,7 @@ pub(super) async fn get_job(
     tags = ["jobs", "extension"],
     params(("id" = Uuid, Path, description = "The job's id.", example = "01890a5d-ac96-774b-bcce-b302099a8057")),
     responses(
-        (status = 200, description = "The events; the `data` of each is a `Job`.", body = JobEvent, content_type = "text/event-stream"),
+        (status = 200, description = "The events. Each has `event: job`, a counter as `id`, and a `Job` as `data`; OpenAPI 3.1 has no words for a stream.", body = Value, content_type = "text/event-stream"),
         problem_sets::ReadJobProblems,
     ),
     security(("bearer" = ["maintenance:read"])),
