@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 
 use super::access::Access;
 use super::catalog::Catalog;
-use super::fields::{FieldError, Fields, members_of, printable, type_name};
+use super::fields::{FieldError, Fields, members_of};
 use super::ids::FreezeId;
 use super::pause::{read_moment, read_reason};
-use super::target_input::MAX_TARGETS;
+use super::target_input::read_targets;
 use super::time::{Timestamp, format_timestamp, serde_millis};
 
 /// The most freezes that are kept at once.
@@ -158,25 +158,4 @@ fn required_moment(fields: &mut Fields<'_>, field: &'static str) -> Option<Times
         return None;
     }
     read_moment(fields, field)
-}
-
-fn read_targets(fields: &mut Fields<'_>, catalog: &Catalog) -> Vec<String> {
-    let Some(items) = fields.array("targets") else { return Vec::new() };
-    if items.is_empty() || items.len() > MAX_TARGETS {
-        fields.error("targets", format!("must have 1 to {MAX_TARGETS} names, or be absent for all targets"));
-        return Vec::new();
-    }
-    let mut targets: Vec<String> = Vec::with_capacity(items.len());
-    for (index, item) in items.iter().enumerate() {
-        let field = format!("targets[{index}]");
-        match item.as_str() {
-            None => fields.error(&field, format!("must be a target's name, not {}", type_name(item))),
-            Some(name) if catalog.target(name).is_none() => {
-                fields.error(&field, format!("'{}' is not a configured target", printable(name)));
-            }
-            Some(name) if targets.iter().any(|earlier| earlier == name) => fields.error(&field, "is repeated"),
-            Some(name) => targets.push(name.to_owned()),
-        }
-    }
-    targets
 }

@@ -66,7 +66,14 @@ pub(super) fn read_target(fields: &mut Fields<'_>, catalog: &Catalog) -> TargetS
     }
 }
 
-fn read_targets(fields: &mut Fields<'_>, catalog: &Catalog) -> Vec<String> {
+/// Whether a text can be a target's name as far as its characters go.
+pub fn can_name_a_target(text: &str) -> bool {
+    let in_a_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-');
+    !text.is_empty() && text.bytes().all(in_a_name)
+}
+
+/// Reads the field `targets`: 1 to 64 names of configured targets, none of them twice.
+pub(super) fn read_targets(fields: &mut Fields<'_>, catalog: &Catalog) -> Vec<String> {
     let Some(items) = fields.array("targets") else { return Vec::new() };
     if items.is_empty() || items.len() > MAX_TARGETS {
         fields.error("targets", format!("must have 1 to {MAX_TARGETS} items, not {}", items.len()));

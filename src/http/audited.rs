@@ -20,6 +20,7 @@ use super::state::HttpState;
 use crate::domain::audit::{AuditEvent, AuditOutcome, EncodedEvent};
 use crate::domain::fields::printable;
 use crate::domain::ids::{FreezeId, JobId, ScheduleId};
+use crate::domain::target_input::can_name_a_target;
 
 /// The actor of a request whose token was missing or not accepted.
 const ANONYMOUS: &str = "anonymous";
@@ -133,17 +134,11 @@ fn object(path: &str) -> String {
     match (segments.next(), segments.next()) {
         (Some("schedules"), Some(id)) if ScheduleId::parse(id).is_ok() => format!("schedule/{id}"),
         (Some("freezes"), Some(id)) if FreezeId::parse(id).is_some() => format!("freeze/{id}"),
-        (Some("targets"), Some(name)) if is_name(name) => format!("target/{name}"),
+        (Some("targets"), Some(name)) if can_name_a_target(name) => format!("target/{name}"),
         (Some("pause" | "resume"), None) => "targets".to_owned(),
         (Some("jobs"), Some(id)) if JobId::parse(id).is_some() => format!("job/{id}"),
         _ => printable(path),
     }
-}
-
-/// Whether a segment can be a target's name.
-fn is_name(segment: &str) -> bool {
-    let in_a_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-');
-    !segment.is_empty() && segment.bytes().all(in_a_name)
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use crate::domain::pause::{self, PauseInput};
 use crate::domain::ports::Clock;
 use crate::domain::principal::Caller;
 use crate::domain::schedule::Schedule;
-use crate::domain::schedule_input;
+use crate::domain::schedule_input::{self, ScheduleInput};
 use crate::domain::target_input::{DEFAULT_TARGET, names_outside};
 
 /// How many messages wait at most. One message is one HTTP request or one finished attempt, and a batch of this size commits in
@@ -53,11 +53,7 @@ impl OrchestratorHandle {
         document: &Value,
         idempotency: Option<IdempotentRequest>,
     ) -> Result<Answered<Schedule>, CommandError> {
-        if names_outside(document, &caller.access, &self.catalog, Some(DEFAULT_TARGET)) {
-            return Err(CommandError::OutsideAccess);
-        }
-        let input = schedule_input::parse(document, &self.catalog.within(&caller.access), self.clock.now());
-        let input = input.map(Box::new).map_err(CommandError::Invalid);
+        let input = self.read(&caller, document)?.map_err(CommandError::Invalid);
         // Under a key the actor is asked first: what was accepted once may break a rule today, and its answer stands.
         let input = if idempotency.is_some() { input } else { Ok(input?) };
         self.ask(|reply| Command::CreateSchedule { caller, input, idempotency, reply }).await
@@ -183,11 +179,7 @@ impl OrchestratorHandle {
     /// # Errors
     /// As [`OrchestratorHandle::create_schedule`], but for the idempotency key.
     pub async fn try_create_schedule(&self, caller: Caller, document: &Value) -> Result<Arc<Schedule>, CommandError> {
-        if names_outside(document, &caller.access, &self.catalog, Some(DEFAULT_TARGET)) {
-            return Err(CommandError::OutsideAccess);
-        }
-        let input = schedule_input::parse(document, &self.catalog.within(&caller.access), self.clock.now());
-        let input = Box::new(input.map_err(CommandError::Invalid)?);
+        let input = self.read(&caller, document)?.map_err(CommandError::Invalid)?;
         self.ask(|reply| Command::TryCreateSchedule { caller, input, reply }).await
     }
 
@@ -373,6 +365,15 @@ impl OrchestratorHandle {
     #[cfg(test)]
     pub(crate) fn set_ready_for_tests(&self, ready: bool) {
         self.ready.store(ready, Ordering::Release);
+    }
+
+    /// Reads a new schedule. Of one that is not within the caller's limits no rule is judged.
+    fn read(&self, caller: &Caller, document: &Value) -> Result<Result<Box<ScheduleInput>, Vec<FieldError>>, CommandError> {
+        if names_outside(document, &caller.access, &self.catalog, Some(DEFAULT_TARGET)) {
+            return Err(CommandError::OutsideAccess);
+        }
+        let input = schedule_input::parse(document, &self.catalog.within(&caller.access), self.clock.now());
+        Ok(input.map(Box::new))
     }
 
     /// Lets a limited caller's document be read only if the schedule is within its limits, so that no complaint tells of anything

@@ -92,19 +92,22 @@ fn schedule(metrics: &Metrics, before: Option<&Schedule>, after: Option<&Schedul
         }
         _ => {}
     }
-    let pause_of = |schedule: Option<&Schedule>| schedule.and_then(|schedule| schedule.run.pause.clone());
-    if let Some(schedule) = after {
-        let place = PausePlace::Schedule(schedule.id.clone());
-        pause(&place, pause_of(before).as_deref(), pause_of(after).as_deref());
-        let skip = schedule
-            .run
-            .skip_next
-            .as_ref()
-            .filter(|skip| before.is_none_or(|before| before.run.skip_next.as_ref() != Some(*skip)));
-        if let Some(skip) = skip {
-            let (schedule_id, scheduled_for) = (&schedule.id, format_timestamp(skip.scheduled_for));
-            tracing::info!(%schedule_id, scheduled_for, by = skip.requested_by.as_str(), reason = skip.reason.as_str(), "next fire left out");
-        }
+    if let Some(after) = after {
+        holds_of_schedule(before, after);
+    }
+}
+
+/// Every fire changes its schedule: nothing is put into words unless there is something to say.
+fn holds_of_schedule(before: Option<&Schedule>, after: &Schedule) {
+    let earlier = before.and_then(|schedule| schedule.run.pause.as_deref());
+    let later = after.run.pause.as_deref();
+    if earlier != later {
+        pause(&PausePlace::Schedule(after.id.clone()), earlier, later);
+    }
+    let earlier = before.and_then(|schedule| schedule.run.skip_next.as_ref());
+    if let Some(skip) = after.run.skip_next.as_ref().filter(|skip| earlier != Some(*skip)) {
+        let (schedule_id, scheduled_for) = (&after.id, format_timestamp(skip.scheduled_for));
+        tracing::info!(%schedule_id, scheduled_for, by = skip.requested_by.as_str(), reason = skip.reason.as_str(), "next fire left out");
     }
 }
 

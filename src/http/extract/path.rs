@@ -5,6 +5,7 @@ use axum::http::request::Parts;
 
 use crate::domain::fields::printable;
 use crate::domain::ids::{FreezeId, JobId, ScheduleId};
+use crate::domain::target_input::can_name_a_target;
 use crate::http::problem::{Problem, ProblemKind};
 use crate::http::state::HttpState;
 
@@ -45,8 +46,7 @@ impl FromRequestParts<HttpState> for TargetPath {
 
     async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Self, Problem> {
         let text = segment(parts, state).await;
-        let in_a_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-');
-        if text.is_empty() || !text.bytes().all(in_a_name) {
+        if !can_name_a_target(&text) {
             let detail = format!("there is no target '{}'", printable(&text));
             return Err(Problem::new(ProblemKind::TargetNotFound, detail));
         }

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 
+use super::schedules::visible;
 use crate::domain::preview::{PreviewedFire, USUAL_FIRES, preview};
 use crate::domain::schedule::Schedule;
 use crate::domain::time::Timestamp;
@@ -14,7 +15,6 @@ use crate::http::extract::{PreviewRange, SchedulePath};
 use crate::http::openapi::problem_sets;
 use crate::http::problem::Problem;
 use crate::http::state::HttpState;
-use crate::orchestrator::CommandError;
 
 /// Preview a schedule's fires
 ///
@@ -38,13 +38,11 @@ pub(super) async fn preview_schedule(
     SchedulePath(id): SchedulePath,
     PreviewRange { count, from }: PreviewRange,
 ) -> Result<Json<Preview>, Problem> {
-    let found = state.handle.view().schedule(&id);
-    let visible = found.filter(|schedule| schedule.is_within(&auth.principal.access, state.handle.catalog()));
-    let schedule = visible.ok_or_else(|| CommandError::ScheduleNotFound(id.clone()))?;
+    let schedule = visible(id, &auth.principal, &state)?;
     let now = state.now();
     let from = from.map_or(now, |from| from.max(now));
     let fires = fires(&schedule, &state, from, count);
-    Ok(Json(Preview::new(&id, from, fires)))
+    Ok(Json(Preview::new(&schedule.id, from, fires)))
 }
 
 /// A schedule that was not written, with its next fires.

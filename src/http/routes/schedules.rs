@@ -1,5 +1,7 @@
 //! Schedules: create, read, change, delete.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -8,6 +10,8 @@ use axum::response::{IntoResponse, Response};
 
 use super::preview;
 use crate::domain::idempotency::Answered;
+use crate::domain::ids::ScheduleId;
+use crate::domain::principal::Principal;
 use crate::domain::schedule::Schedule;
 use crate::http::BASE_PATH;
 use crate::http::auth::{Admin, Authorized, Read, Write};
@@ -109,10 +113,7 @@ pub(super) async fn get_schedule(
     SchedulePath(id): SchedulePath,
     _: NoQuery,
 ) -> Result<Response, Problem> {
-    let found = state.handle.view().schedule(&id);
-    let visible = found.filter(|schedule| schedule.is_within(&auth.principal.access, state.handle.catalog()));
-    let schedule = visible.ok_or(CommandError::ScheduleNotFound(id))?;
-    Ok(answer(&schedule, &state))
+    Ok(answer(&*visible(id, &auth.principal, &state)?, &state))
 }
 
 /// Replace a schedule
@@ -214,6 +215,13 @@ pub(super) async fn delete_schedule(
 ) -> Result<StatusCode, Problem> {
     state.handle.delete_schedule(auth.caller, id, precondition).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// The schedule, if the caller may see it.
+pub(super) fn visible(id: ScheduleId, principal: &Principal, state: &HttpState) -> Result<Arc<Schedule>, CommandError> {
+    let found = state.handle.view().schedule(&id);
+    let visible = found.filter(|schedule| schedule.is_within(&principal.access, state.handle.catalog()));
+    visible.ok_or(CommandError::ScheduleNotFound(id))
 }
 
 /// A schedule with its entity tag.
