@@ -260,6 +260,15 @@ impl Schedule {
         format!("\"{}:{}\"", self.id, self.version)
     }
 
+    /// Whether nothing but what its runs left behind became of another version of it. Definitions are compared as pointers: those that
+    /// were written down twice count as different.
+    pub fn differs_at_most_in_run_state(&self, other: &Self) -> bool {
+        let Self { id, definition, version, created_at, updated_at, created_by, updated_by, run: _ } = self;
+        Arc::ptr_eq(definition, &other.definition)
+            && (id, version, created_at, updated_at) == (&other.id, &other.version, &other.created_at, &other.updated_at)
+            && (created_by, updated_by) == (&other.created_by, &other.updated_by)
+    }
+
     /// Whether a caller may see and change it.
     pub fn is_within(&self, access: &Access, catalog: &Catalog) -> bool {
         self.definition.target.is_within(access, &self.id, catalog)

@@ -7,7 +7,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{Connection, Row};
 
 use super::sqlite::MIGRATIONS;
-use super::sqlite::rows::{PauseRow, entity, json};
+use super::sqlite::rows::{PauseRow, RunRow, entity, json};
 use crate::domain::audit::AuditEvent;
 use crate::domain::freeze::Freeze;
 use crate::domain::idempotency::IdempotencyRecord;
@@ -166,6 +166,16 @@ pub async fn check(file: &Path) -> Result<CheckSummary, CheckError> {
         parse(&mut connection, entity::<PauseRow>, rows, "pause of", &mut bad).await?;
         let rows = "SELECT CAST(id AS BLOB), CAST(body AS BLOB) FROM freezes";
         parse(&mut connection, entity::<Freeze>, rows, "freeze", &mut bad).await?;
+    }
+    if has("run_states") {
+        let rows = "SELECT CAST(r.id AS BLOB), CASE WHEN s.id IS NULL THEN x'' ELSE CAST(r.body AS BLOB) END \
+                    FROM run_states r LEFT JOIN schedules s ON s.id = r.id";
+        let read = |id: &[u8], body: &[u8]| match body {
+            // It would be set aside, too.
+            b"" => Err("there is no such schedule".to_owned()),
+            body => entity::<RunRow<'static>>(id, body),
+        };
+        parse(&mut connection, read, rows, "run state of", &mut bad).await?;
     }
     let mut events = 0;
     if has("audit_outbox") {

@@ -37,7 +37,7 @@ async fn a_copy_is_made_while_the_store_is_open_and_written() {
     backup(&path, &copy).await.unwrap();
     put(&store, "weekly").await;
     assert_eq!(names(copies.path()), ["copy.db"], "nothing unfinished is left");
-    assert_eq!(check(&copy).await.unwrap().to_string(), "sound: 0 schedules, 0 jobs, 0 audit events kept, schema 5");
+    assert_eq!(check(&copy).await.unwrap().to_string(), "sound: 0 schedules, 0 jobs, 0 audit events kept, schema 6");
     let loaded = SqliteStore::open(&copy).await.unwrap().load().await.unwrap();
     assert_eq!(loaded.installed_bundles, ["daily"], "as it was when the copy began");
     assert_eq!(store.load().await.unwrap().installed_bundles, ["daily", "weekly"]);

@@ -3,6 +3,7 @@
 //! A commit is one transaction with few statements, whatever the number of changes: each writes many rows, so that a batch of hundreds
 //! costs little more than one row. Of several changes to one entity only the last is written.
 
+mod checkpoint;
 mod reading;
 pub(super) mod rows;
 #[cfg(test)]
@@ -16,12 +17,13 @@ use async_trait::async_trait;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Sqlite, Transaction};
 
-use self::rows::{PauseRow, Rows, signed};
+use self::checkpoint::{Checkpointer, KEPT_BYTES, WRITER_PAGES};
+use self::rows::{PauseRow, signed};
+use self::writing::Written;
 use crate::domain::freeze::Freeze;
 use crate::domain::idempotency::IdempotencyRecord;
 use crate::domain::job::Job;
-use crate::domain::ports::{Change, OutboxCommit, Store, StoreError, StoredState};
-use crate::domain::schedule::Schedule;
+use crate::domain::ports::{Change, OutboxCommit, Prepared, Store, StoreError, StoredState};
 
 /// Every version of the schema.
 pub(super) static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("src/storage/migrations");
@@ -72,6 +74,7 @@ pub enum OpenError {
 /// A store in a SQLite file.
 pub struct SqliteStore {
     pool: SqlitePool,
+    checkpointer: Checkpointer,
     /// Held for as long as the store lives: a second process finds it taken.
     _lock: File,
 }
@@ -88,20 +91,23 @@ impl SqliteStore {
             .filename(path)
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full);
-        // One connection: there is one writer, and everything is read once, at the start.
-        let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.map_err(database)?;
+            .synchronous(SqliteSynchronous::Full)
+            .pragma("wal_autocheckpoint", WRITER_PAGES)
+            .pragma("journal_size_limit", KEPT_BYTES);
+        // One connection: there is one writer, and everything is read once, at the start. Another one is for checkpoints.
+        let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await.map_err(database)?;
         MIGRATIONS.run(&pool).await.map_err(|source| match source {
             sqlx::migrate::MigrateError::VersionMissing(version) => OpenError::Newer { path: path.to_owned(), version },
             source => OpenError::Migrate { path: path.to_owned(), source },
         })?;
-        Ok(Self { pool, _lock: lock })
+        Ok(Self { pool, checkpointer: Checkpointer::start(options), _lock: lock })
     }
 
     async fn write(
         &self,
         transaction: &mut Transaction<'_, Sqlite>,
         changes: &[Change],
+        written: Written,
         outbox: OutboxCommit<'_>,
     ) -> Result<(), sqlx::Error> {
         if let Some(position) = outbox.written_up_to.map(signed) {
@@ -112,20 +118,7 @@ impl SqliteStore {
                 .execute(&mut **transaction)
                 .await?;
         }
-        let rows = Rows::of(changes).map_err(|error| sqlx::Error::Encode(error.into()))?;
-        for (statement, chunks) in [
-            ("DELETE FROM schedules WHERE id IN (SELECT value FROM json_each(?1))", &rows.deleted_schedules),
-            ("DELETE FROM jobs WHERE id IN (SELECT value FROM json_each(?1))", &rows.deleted_jobs),
-            ("DELETE FROM idempotency_keys WHERE id IN (SELECT value FROM json_each(?1))", &rows.deleted_answers),
-            ("DELETE FROM pauses WHERE id IN (SELECT value FROM json_each(?1))", &rows.deleted_pauses),
-            ("DELETE FROM freezes WHERE id IN (SELECT value FROM json_each(?1))", &rows.deleted_freezes),
-            ("INSERT OR IGNORE INTO installed_bundles (name) SELECT value FROM json_each(?1)", &rows.bundles),
-        ] {
-            for ids in chunks {
-                sqlx::query(statement).bind(ids).execute(&mut **transaction).await?;
-            }
-        }
-        writing::put(transaction, &rows, outbox).await?;
+        written.put(transaction, outbox).await?;
         if changes.iter().all(|change| matches!(change, Change::Target { .. })) {
             // Nothing of it is stored, and still it has to be known whether the file can be written.
             sqlx::query("UPDATE write_check SET counts = counts + 1").execute(&mut **transaction).await?;
@@ -141,7 +134,7 @@ impl Store for SqliteStore {
             let bundles: Vec<(Vec<u8>,)> =
                 sqlx::query_as("SELECT CAST(name AS BLOB) FROM installed_bundles").fetch_all(&self.pool).await?;
             Ok(StoredState {
-                schedules: self.read::<Schedule>("schedules").await?,
+                schedules: self.read_schedules().await?,
                 jobs: self.read::<Job>("jobs").await?,
                 idempotency: self.read::<IdempotencyRecord>("idempotency_keys").await?,
                 pauses: self.read::<PauseRow>("pauses").await?.into_iter().map(PauseRow::into_parts).collect(),
@@ -155,14 +148,28 @@ impl Store for SqliteStore {
     }
 
     async fn commit(&self, changes: &[Change], outbox: OutboxCommit<'_>) -> Result<(), StoreError> {
+        self.commit_prepared(changes, self.prepare(changes), outbox).await
+    }
+
+    fn prepare(&self, changes: &[Change]) -> Prepared {
+        Prepared::new(Written::of(changes))
+    }
+
+    async fn commit_prepared(&self, changes: &[Change], prepared: Prepared, outbox: OutboxCommit<'_>) -> Result<(), StoreError> {
         let not_applied = |error: sqlx::Error| StoreError::NotApplied(error.to_string());
+        let written = prepared.into_made().unwrap_or_else(|| Written::of(changes));
+        let written = written.map_err(|error| not_applied(sqlx::Error::Encode(error.into())))?;
+        let bytes = written.bytes();
         let mut transaction = self.pool.begin().await.map_err(not_applied)?;
-        self.write(&mut transaction, changes, outbox).await.map_err(not_applied)?;
+        self.write(&mut transaction, changes, written, outbox).await.map_err(not_applied)?;
         // From here on a failure does not tell whether the transaction is in the file.
-        transaction.commit().await.map_err(|error| StoreError::PerhapsApplied(error.to_string()))
+        transaction.commit().await.map_err(|error| StoreError::PerhapsApplied(error.to_string()))?;
+        self.checkpointer.committed(bytes);
+        Ok(())
     }
 
     async fn close(&self) {
+        self.checkpointer.end().await;
         self.pool.close().await;
     }
 }

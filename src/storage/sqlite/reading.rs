@@ -3,11 +3,15 @@
 //!
 //! Everything is read as bytes: one row that is no text any more must not keep the others from being read.
 
+use std::collections::HashMap;
+
 use tokio::task::JoinSet;
 
 use super::SqliteStore;
-use super::rows::{Entity, entity, outbox_entry};
+use super::rows::{Entity, RunRow, entity, outbox_entry};
+use crate::domain::ids::ScheduleId;
 use crate::domain::ports::OutboxEntry;
+use crate::domain::schedule::Schedule;
 
 /// The rows of a page stand one after the other, each as `LENGTH LENGTH ID BODY` with the lengths of id and body in bytes, so that
 /// nothing that a damaged row holds can pass for another row.
@@ -65,6 +69,7 @@ fn next_length(page: &mut &[u8]) -> Option<usize> {
 impl SqliteStore {
     pub(super) async fn read<T: Entity>(&self, table: &str) -> Result<Vec<T>, sqlx::Error> {
         let query = match table {
+            "run_states" => page_of!("run_states"),
             "jobs" => page_of!("jobs"),
             "idempotency_keys" => page_of!("idempotency_keys"),
             "pauses" => page_of!("pauses"),
@@ -88,6 +93,26 @@ impl SqliteStore {
             }
         }
         Ok(entities)
+    }
+
+    /// Schedules, each with its latest run state.
+    pub(super) async fn read_schedules(&self) -> Result<Vec<Schedule>, sqlx::Error> {
+        let mut schedules = self.read::<Schedule>("schedules").await?;
+        let runs = self.read::<RunRow<'static>>("run_states").await?;
+        let mut runs: HashMap<ScheduleId, RunRow> = runs.into_iter().map(|row| (row.schedule_id.clone(), row)).collect();
+        for schedule in &mut schedules {
+            if let Some(row) = runs.remove(&schedule.id) {
+                schedule.run = row.run.into_owned();
+            }
+        }
+        // Left there, it would become that of the next schedule of its name.
+        for (id, row) in runs {
+            let error = "there is no such schedule";
+            tracing::error!(table = "run_states", %id, error, "a damaged row is set aside");
+            let body = serde_json::to_vec(&row).map_err(|error| sqlx::Error::Encode(error.into()))?;
+            self.set_aside("run_states", id.as_str().as_bytes(), &body, error).await?;
+        }
+        Ok(schedules)
     }
 
     pub(super) async fn read_outbox(&self) -> Result<Vec<OutboxEntry>, sqlx::Error> {
@@ -124,6 +149,7 @@ impl SqliteStore {
         .execute(&mut *transaction)
         .await?;
         let delete = match table {
+            "run_states" => "DELETE FROM run_states WHERE id = CAST(?1 AS TEXT)",
             "jobs" => "DELETE FROM jobs WHERE id = CAST(?1 AS TEXT)",
             "audit_outbox" => "DELETE FROM audit_outbox WHERE position = CAST(CAST(?1 AS TEXT) AS INTEGER)",
             "idempotency_keys" => "DELETE FROM idempotency_keys WHERE id = CAST(?1 AS TEXT)",

@@ -1,5 +1,6 @@
 //! Changes as rows, and rows as what they were.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::de::DeserializeOwned;
@@ -10,20 +11,26 @@ use crate::domain::audit::AuditEvent;
 use crate::domain::fields::printable;
 use crate::domain::freeze::Freeze;
 use crate::domain::idempotency::{IdempotencyId, IdempotencyRecord};
+use crate::domain::ids::ScheduleId;
 use crate::domain::job::Job;
 use crate::domain::pause::{Pause, PausePlace};
 use crate::domain::ports::{Change, OutboxEntry};
-use crate::domain::schedule::Schedule;
+use crate::domain::schedule::{RunState, Schedule};
 
 /// What a commit writes: of several changes to one entity the last, by the order of their ids.
 pub(super) struct Rows<'a> {
+    /// With all that belongs to them.
     pub schedules: Vec<&'a Schedule>,
+    /// Those of which only the run state changed.
+    pub runs: Vec<RunRow<'a>>,
     pub jobs: Vec<&'a Job>,
     pub answers: Vec<&'a IdempotencyRecord>,
     pub pauses: Vec<PauseRow>,
     pub freezes: Vec<&'a Freeze>,
     /// Ids to delete and names to note, as JSON arrays of a bounded length; none where there is nothing.
     pub deleted_schedules: Vec<String>,
+    /// Run states that are not newer than the schedule any more, or have none.
+    pub deleted_runs: Vec<String>,
     pub deleted_jobs: Vec<String>,
     pub deleted_answers: Vec<String>,
     pub deleted_pauses: Vec<String>,
@@ -33,14 +40,16 @@ pub(super) struct Rows<'a> {
 
 impl<'a> Rows<'a> {
     pub fn of(changes: &'a [Change]) -> Result<Self, serde_json::Error> {
-        let (mut schedules, mut jobs, mut answers) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let mut schedules: BTreeMap<&str, Ends<Schedule>> = BTreeMap::new();
+        let (mut jobs, mut answers) = (BTreeMap::new(), BTreeMap::new());
         let (mut pauses, mut freezes) = (BTreeMap::new(), BTreeMap::new());
         let mut bundles = Vec::new();
         for change in changes {
             match change {
                 Change::Schedule { before, after } => {
                     for schedule in before.iter().chain(after) {
-                        schedules.insert(schedule.id.as_str(), after.as_deref());
+                        let ends = schedules.entry(schedule.id.as_str()).or_insert((before.as_deref(), None));
+                        ends.1 = after.as_deref();
                     }
                 }
                 Change::Job { before, after } => {
@@ -64,7 +73,18 @@ impl<'a> Rows<'a> {
                 Change::Target { .. } => {}
             }
         }
-        let deleted_schedules: Vec<&str> = schedules.iter().filter(|(_, after)| after.is_none()).map(|(id, _)| *id).collect();
+        let (mut whole, mut runs, mut deleted_schedules, mut deleted_runs) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for (id, ends) in schedules {
+            match ends {
+                (Some(before), Some(after)) if after.differs_at_most_in_run_state(before) => runs.push(RunRow::of(after)),
+                (before, after) => {
+                    whole.extend(after);
+                    deleted_schedules.extend(after.is_none().then_some(id));
+                    // A new schedule has no run state from before.
+                    deleted_runs.extend(before.map(|_| id));
+                }
+            }
+        }
         let deleted_jobs: Vec<String> = jobs.iter().filter(|(_, after)| after.is_none()).map(|(id, _)| id.to_string()).collect();
         let deleted_answers: Vec<String> =
             answers.iter().filter(|(_, after)| after.is_none()).map(|(id, _)| answer_id(id)).collect::<Result<_, _>>()?;
@@ -78,14 +98,32 @@ impl<'a> Rows<'a> {
             freezes: freezes.into_values().flatten().collect(),
             deleted_pauses: array(&deleted_pauses)?,
             deleted_freezes: array(&deleted_freezes)?,
-            schedules: schedules.into_values().flatten().collect(),
+            schedules: whole,
+            runs,
             jobs: jobs.into_values().flatten().collect(),
             answers: answers.into_values().flatten().collect(),
             deleted_schedules: array(&deleted_schedules)?,
+            deleted_runs: array(&deleted_runs)?,
             deleted_jobs: array(&deleted_jobs)?,
             deleted_answers: array(&deleted_answers)?,
             bundles: array(&bundles)?,
         })
+    }
+}
+
+/// An entity as it was before the first change of a commit, and as it is after the last.
+type Ends<'a, T> = (Option<&'a T>, Option<&'a T>);
+
+/// What a schedule's runs left behind, as a row.
+#[derive(Debug, Serialize, Deserialize)]
+pub(in crate::storage) struct RunRow<'a> {
+    pub schedule_id: ScheduleId,
+    pub run: Cow<'a, RunState>,
+}
+
+impl<'a> RunRow<'a> {
+    fn of(schedule: &'a Schedule) -> Self {
+        Self { schedule_id: schedule.id.clone(), run: Cow::Borrowed(&schedule.run) }
     }
 }
 
@@ -124,6 +162,12 @@ pub(in crate::storage) trait Entity: DeserializeOwned + Send + 'static {
 impl Entity for Schedule {
     fn row_id(&self) -> Result<String, serde_json::Error> {
         Ok(self.id.to_string())
+    }
+}
+
+impl Entity for RunRow<'static> {
+    fn row_id(&self) -> Result<String, serde_json::Error> {
+        Ok(self.schedule_id.to_string())
     }
 }
 

@@ -6,7 +6,7 @@ use crate::domain::ids::{FreezeId, JobId, ScheduleId};
 use crate::domain::job::{JobState, JobTask, Trigger};
 use crate::domain::pause::{Pause, PausePlace};
 use crate::domain::ports::OutboxEntry;
-use crate::domain::schedule::RunState;
+use crate::domain::schedule::{RunState, Schedule};
 use crate::domain::schedule_input;
 use crate::domain::task::TaskType;
 use crate::domain::time::Timestamp;
@@ -281,6 +281,69 @@ async fn a_damaged_row_is_set_aside_and_the_rest_loads() {
     assert_eq!(kept, 1);
     let again = store.load().await.unwrap();
     assert_eq!((again.schedules.len(), again.damaged_rows), (1, 1));
+}
+
+#[tokio::test]
+async fn a_run_state_is_written_alone_and_is_never_older_than_its_schedule() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&folder.path().join("m.db")).await.unwrap();
+    let change = |before: &Schedule, after: &Schedule| Change::Schedule {
+        before: Some(Arc::new(before.clone())),
+        after: Some(Arc::new(after.clone())),
+    };
+    let ran = |schedule: &Schedule, hours: i64| {
+        let next_run_at = Some(now() + chrono::TimeDelta::hours(hours));
+        Schedule { run: RunState { next_run_at, ..schedule.run.clone() }, ..schedule.clone() }
+    };
+    let rows = async || -> (i64, i64) {
+        let rows = "SELECT (SELECT count(*) FROM run_states), (SELECT count(*) FROM schedules WHERE body LIKE '%2026-01-01T00:00:00.123Z\"}}')";
+        sqlx::query_as(rows).fetch_one(&store.pool).await.unwrap()
+    };
+    let (new, fired) = (schedule("a"), ran(&schedule("a"), 24));
+    let fired = Schedule { definition: Arc::clone(&new.definition), ..fired };
+    commit(&store, &[put(&new)]).await.unwrap();
+    commit(&store, &[change(&new, &ran(&new, 1)), change(&ran(&new, 1), &fired)]).await.unwrap();
+    assert_eq!(rows().await, (1, 1), "the schedule itself is as it was written first");
+    assert_eq!(store.load().await.unwrap().schedules, std::slice::from_ref(&fired));
+    // An edit, and a fire in the same commit: both are in the schedule's row.
+    let edited = Schedule { version: 2, ..fired.clone() };
+    let latest = ran(&edited, 48);
+    commit(&store, &[change(&fired, &edited), change(&edited, &latest)]).await.unwrap();
+    assert_eq!((rows().await, store.load().await.unwrap().schedules), ((0, 0), vec![latest.clone()]));
+    // Nothing of it is left for the next of its name, whether that comes in the same commit or later.
+    commit(&store, &[change(&latest, &ran(&latest, 72))]).await.unwrap();
+    let delete = |schedule: &Schedule| Change::Schedule { before: Some(Arc::new(schedule.clone())), after: None };
+    let next = Schedule { created_by: "somebody else".into(), ..new.clone() };
+    commit(&store, &[delete(&ran(&latest, 72)), put(&next)]).await.unwrap();
+    assert_eq!((rows().await.0, store.load().await.unwrap().schedules), (0, vec![next.clone()]));
+    commit(&store, &[change(&next, &ran(&next, 1))]).await.unwrap();
+    commit(&store, &[delete(&ran(&next, 1))]).await.unwrap();
+    assert_eq!(rows().await.0, 0);
+}
+
+#[tokio::test]
+async fn a_run_state_without_its_schedule_is_set_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.db");
+    let store = SqliteStore::open(&path).await.unwrap();
+    let (new, run) = (schedule("a"), RunState { last_success_at: Some(now()), ..RunState::default() });
+    let fired = Schedule { run, ..new.clone() };
+    commit(&store, &[put(&new), put(&schedule("b"))]).await.unwrap();
+    commit(&store, &[Change::Schedule { before: Some(Arc::new(new.clone())), after: Some(Arc::new(fired.clone())) }])
+        .await
+        .unwrap();
+    crate::storage::check(&path).await.unwrap();
+    sqlx::query("UPDATE schedules SET body = '{' WHERE id = 'a'").execute(&store.pool).await.unwrap();
+    let loaded = store.load().await.unwrap();
+    assert_eq!((loaded.schedules, loaded.damaged_rows), (vec![schedule("b")], 2));
+    sqlx::query("INSERT INTO run_states VALUES ('b', '{\"schedule_id\":\"b\",\"run\":{}}'), ('c', '{}')")
+        .execute(&store.pool)
+        .await
+        .unwrap();
+    let unsound = crate::storage::check(&path).await.unwrap_err().to_string();
+    assert!(unsound.ends_with("run state of c: there is no such schedule"), "{unsound}");
+    let loaded = store.load().await.unwrap();
+    assert_eq!((&loaded.schedules[0].run, loaded.damaged_rows), (&RunState::default(), 3));
 }
 
 #[tokio::test]
