@@ -28,9 +28,9 @@ wire_enum! {
     }
 }
 
-/// One audited event. The sink adds the sequence number and the digest of the line before.
+/// One audited event. The sink adds the sequence number and the digest of the line before. `R` is what its object is put down as.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct AuditEvent {
+pub struct AuditEvent<R = Value> {
     /// Tells this event from every other, so that it can be recognised in the trail after a crash.
     pub event_id: Uuid,
     /// When.
@@ -50,9 +50,9 @@ pub struct AuditEvent {
     #[serde(default)]
     pub address: Option<IpAddr>,
     /// The object before, where it changed.
-    pub before: Option<Value>,
+    pub before: Option<R>,
     /// The object after, where it changed.
-    pub after: Option<Value>,
+    pub after: Option<R>,
     /// Why it was refused, or why a job ended as it did.
     pub detail: Option<String>,
 }
@@ -77,8 +77,8 @@ impl EncodedEvent {
     }
 }
 
-impl From<&AuditEvent> for EncodedEvent {
-    fn from(event: &AuditEvent) -> Self {
+impl<R: Serialize> From<&AuditEvent<R>> for EncodedEvent {
+    fn from(event: &AuditEvent<R>) -> Self {
         let json = serde_json::to_string(event).expect("an event has text keys, and memory takes every byte");
         Self { event_id: event.event_id, json: json.into() }
     }

@@ -68,7 +68,7 @@ pub(super) async fn refusals(State(auditing): State<Auditing>, request: Request,
     } else {
         LeftOut::OfIts(0)
     };
-    let event = AuditEvent {
+    let event: AuditEvent = AuditEvent {
         event_id: state.ids.new_uuid(time),
         time,
         actor,

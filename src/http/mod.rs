@@ -44,6 +44,7 @@ mod waiting;
 
 use axum::extract::DefaultBodyLimit;
 use axum::{Router, middleware};
+use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub use auth::keys::{KeyError, VerificationKey};
@@ -73,17 +74,17 @@ pub fn metrics_router(state: HttpState) -> Router {
     layered(routes::metrics_only(), state)
 }
 
-/// Puts the layers around the routes. The last one added is the outermost.
+/// Puts the layers around the routes, the outermost first. They are one layer for the router, which would clone and box all that is
+/// below a layer at each of them, and for each request.
 fn layered(routes: Router<HttpState>, state: HttpState) -> Router {
-    let cors = tower::util::option_layer(cors::layer(&state.settings.allowed_origins));
-    routes
-        .layer(DefaultBodyLimit::max(state.settings.max_body_bytes))
-        .layer(middleware::from_fn_with_state(state.clone(), limits::timeout))
-        .layer(CatchPanicLayer::custom(limits::panicked))
-        .layer(middleware::from_fn(render::problems))
-        .layer(middleware::from_fn_with_state(state.clone(), throttle::by_address))
-        .layer(middleware::from_fn_with_state(audited::Auditing::new(state.clone()), audited::refusals))
-        .layer(cors)
+    let layers = ServiceBuilder::new()
         .layer(middleware::from_fn_with_state(state.clone(), observe::observe))
-        .with_state(state)
+        .option_layer(cors::layer(&state.settings.allowed_origins))
+        .layer(middleware::from_fn_with_state(audited::Auditing::new(state.clone()), audited::refusals))
+        .layer(middleware::from_fn_with_state(state.clone(), throttle::by_address))
+        .layer(middleware::from_fn(render::problems))
+        .layer(CatchPanicLayer::custom(limits::panicked))
+        .layer(middleware::from_fn_with_state(state.clone(), limits::timeout))
+        .layer(DefaultBodyLimit::max(state.settings.max_body_bytes));
+    routes.layer(layers).with_state(state)
 }

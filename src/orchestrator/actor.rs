@@ -7,10 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::TimeDelta;
 use tokio::sync::{mpsc, oneshot};
-use tokio_util::task::AbortOnDropHandle;
 
 use super::attempts::Attempts;
-use super::batch::{Batch, acknowledge, contacts, decide_command, decide_report};
+use super::batch::{BATCH, Batch, DUE_PER_BATCH, acknowledge, contacts, decide_command, decide_report};
 use super::commit::{Commit, Committed, committed};
 use super::core::{Decided, Effect, Rules, State, Step};
 use super::error::CommandError;
@@ -25,13 +24,8 @@ use crate::domain::audit::EncodedEvent;
 use crate::domain::ports::{AuditSink, Change, Clock, IdSource, Store, StoreError, TaskExecutor};
 use crate::domain::schedule_input::ScheduleInput;
 use crate::domain::time::Timestamp;
-use crate::telemetry::{Metrics, Stopwatch};
+use crate::telemetry::{Metrics, log_together};
 
-/// Messages decided and committed together. Large enough that waiting writers share a commit, small enough that the first of them
-/// does not wait long for the last.
-const BATCH: usize = 256;
-/// Due things dealt with in one batch, for the same reason.
-const DUE_PER_BATCH: usize = 128;
 /// Jobs pruned in one batch, so that pruning a storm of jobs does not hold up writers.
 const PRUNED_PER_BATCH: usize = 512;
 /// A wall clock that went back by more than this was set back; less is noise.
@@ -150,30 +144,32 @@ impl Orchestrator {
         tracing::info!(schedules = counts.total_schedules, enabled = counts.enabled_schedules, "orchestrator ready");
         self.serve().await;
         self.attempts.wind_up(self.mailbox).await;
-        if self.outbox.finish().await && !self.must_reload {
+        if let Some(position) = self.outbox.finish().await.filter(|_| !self.must_reload) {
             // A failure costs nothing: at the next start these events are found in the trail.
-            let _ = self.ports.store.commit(&[], self.outbox.position().commit(&[])).await;
+            let _ = self.ports.store.commit(&[], position.commit(&[])).await;
         }
         self.ports.store.close().await;
         Ok(())
     }
 
     /// Decides and commits until it is told to stop. While a batch is on its way to the disk the next one is decided, on the assumption
-    /// that the first will get there; if it does not, both are taken back.
+    /// that the first will get there; if it does not, both are taken back. A next one that is full is written down in the meantime.
     async fn serve(&mut self) {
         let mut batch = Batch::default();
-        let mut commit: Option<Commit> = None;
+        let mut under_way: Option<Commit> = None;
+        // Full, and behind the one that is under way.
+        let mut following: Option<Commit> = None;
         let mut stopping = false;
         loop {
-            if commit.is_none() {
+            if under_way.is_none() {
                 self.handle.status.turned(self.ports.clock.now());
                 if let Some(message) = self.held.take() {
                     self.decide(vec![message], &mut batch).await;
                 }
                 if !batch.is_empty() {
                     stopping = batch.stop;
-                    commit = self.begin(std::mem::take(&mut batch)).await;
-                    if commit.is_none() {
+                    under_way = self.begin(std::mem::take(&mut batch)).await;
+                    if under_way.is_none() {
                         continue;
                     }
                 } else if stopping {
@@ -181,26 +177,37 @@ impl Orchestrator {
                 } else {
                     self.answer_drained();
                 }
+            } else if let Some(commit) = under_way.as_mut().filter(|_| following.is_none() && batch.is_full()) {
+                let (batch, store) = (std::mem::take(&mut batch), Arc::clone(&self.ports.store));
+                following = Some(commit.follow(batch, store, self.outbox.written_up_to()));
             }
-            self.handle.status.set_decided(batch.messages);
+            let follow = following.as_ref().map_or(0, |commit| commit.messages);
+            self.handle.status.set_decided(follow + batch.messages);
             self.metrics.set_mailbox_depth(self.handle.mailbox_depth());
-            let may_decide = !stopping && (commit.is_none() || (self.retry_store_at.is_none() && self.held.is_none()));
+            let may_decide = !stopping
+                && following.is_none()
+                && (under_way.is_none() || (self.retry_store_at.is_none() && self.held.is_none()));
             let due = self.state.next_due().map(|at| self.retry_store_at.map_or(at, |retry| at.max(retry)));
             tokio::select! {
                 biased;
-                ended = committed(&mut commit) => {
-                    commit = None;
+                ended = committed(&mut under_way) => {
+                    under_way = following.take();
+                    if ended.result.is_err() && under_way.is_some() {
+                        // It was not sent.
+                        batch = committed(&mut under_way).await.batch;
+                        under_way = None;
+                    }
                     if let Some((settled, events)) = self.settle(ended, &mut batch) {
                         // The disk is the slowest of all: it gets the next batch before the rest of this one is done.
-                        if !batch.decided.changes.is_empty() {
-                            commit = self.begin(std::mem::take(&mut batch)).await;
+                        if under_way.is_none() && !batch.decided.changes.is_empty() {
+                            under_way = self.begin(std::mem::take(&mut batch)).await;
                         }
                         self.finish(settled, events).await;
                     }
                 }
                 message = self.mailbox.recv(), if may_decide && batch.messages < BATCH => {
                     let Some(message) = message else { return };
-                    let messages = self.queued(message, BATCH - batch.messages, commit.is_some());
+                    let messages = self.queued(message, BATCH - batch.messages, under_way.is_some());
                     self.decide(messages, &mut batch).await;
                 }
                 () = sleep_until(self.ports.clock.as_ref(), due), if due.is_some() && may_decide && batch.due < DUE_PER_BATCH => {
@@ -288,13 +295,7 @@ impl Orchestrator {
         }
         let position = self.outbox.position();
         let store = Arc::clone(&self.ports.store);
-        // In a task of its own: writing everything down is work that another core can do.
-        Some(AbortOnDropHandle::new(tokio::spawn(async move {
-            let stopwatch = Stopwatch::start();
-            let events = batch.encoded_events();
-            let result = store.commit(&batch.decided.changes, position.commit(&events)).await;
-            Committed { batch, events, position, result, seconds: stopwatch.seconds() }
-        })))
+        Some(Commit::begin(batch, store, position))
     }
 
     /// A commit has ended. If it failed it is taken back, and with it what was decided after it; then `None`.
@@ -333,7 +334,7 @@ impl Orchestrator {
     async fn finish(&mut self, batch: Batch, events: Vec<EncodedEvent>) {
         let Decided { changes, effects, lateness, .. } = batch.decided;
         self.handle.view.publish(&changes);
-        observe::changes(&self.metrics, &changes);
+        log_together(|| observe::changes(&self.metrics, &changes));
         lateness.iter().for_each(|late| self.metrics.fire_lateness(late.as_seconds_f64()));
         self.perform(effects, &changes);
         self.outbox.record(events, self.last_now).await;

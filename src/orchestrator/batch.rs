@@ -1,12 +1,18 @@
 //! What is decided together and committed together, and how messages become part of it.
 
-use super::core::{Decided, Operation, Step};
+use super::core::{AuditRecord, Decided, Operation, Step};
 use super::error::CommandError;
 use super::message::{AttemptNews, Command, Reply, Report};
 use super::view::{Contact, ReadView};
 use crate::domain::audit::EncodedEvent;
 use crate::domain::ports::TargetAnswer;
 use crate::domain::time::Timestamp;
+
+/// Messages decided and committed together. Large enough that waiting writers share a commit, small enough that the first of them
+/// does not wait long for the last.
+pub(super) const BATCH: usize = 256;
+/// Due things dealt with in one batch, for the same reason.
+pub(super) const DUE_PER_BATCH: usize = 128;
 
 /// What a batch owes its callers: each reply is sent after the commit, and says 503 if there was none.
 pub(super) type PendingReply = Box<dyn FnOnce(bool) + Send>;
@@ -36,9 +42,14 @@ impl Batch {
         self.messages == 0
     }
 
+    /// True when it takes no more of what is due, or of messages, and there is something to commit.
+    pub fn is_full(&self) -> bool {
+        (self.messages >= BATCH || self.due >= DUE_PER_BATCH) && !self.decided.changes.is_empty()
+    }
+
     /// Its audit events as they are kept.
     pub fn encoded_events(&self) -> Vec<EncodedEvent> {
-        self.decided.audit.iter().map(EncodedEvent::from).collect()
+        self.decided.audit.iter().map(AuditRecord::encoded).collect()
     }
 }
 

@@ -18,6 +18,8 @@ use crate::domain::time::Timestamp;
 
 /// How long the trail is left alone between two requests to bring its lines to disk.
 const FLUSH_EVERY: TimeDelta = TimeDelta::seconds(1);
+/// Events that one commit removes. After a storm there are some ten thousand, and whoever waits for the commit waits for that, too.
+const MOST_CLEARED: u64 = 4_096;
 /// How long the last request may take: a broken disk must not hold up the shutdown.
 const LAST_FLUSH: Duration = Duration::from_secs(5);
 
@@ -27,14 +29,14 @@ pub(super) struct Outbox {
     recorded: u64,
     /// Events up to this position are on disk in the trail.
     written: Arc<AtomicU64>,
-    /// The store has been told so up to this position.
+    /// Up to this position there is nothing to remove.
     cleared: u64,
     flush: Option<JoinHandle<()>>,
     flushed_at: Option<Timestamp>,
 }
 
 /// The place of a commit in the outbox.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct OutboxPosition {
     first_position: u64,
     written_up_to: Option<u64>,
@@ -49,6 +51,19 @@ impl OutboxPosition {
     }
 }
 
+impl OutboxPosition {
+    /// The place of the commit behind one of so many events.
+    pub fn after(self, events: usize) -> Self {
+        let events = if self.keeps { events as u64 } else { 0 };
+        Self { first_position: self.first_position + events, ..self }
+    }
+
+    /// With what that one may remove, unless the one before has.
+    pub fn with_written(self, written_up_to: Option<u64>) -> Self {
+        Self { written_up_to: written_up_to.filter(|written| Some(*written) > self.written_up_to), ..self }
+    }
+}
+
 impl Outbox {
     pub fn new(audit: Arc<dyn AuditSink>) -> Self {
         Self { audit, recorded: 0, written: Arc::default(), cleared: 0, flush: None, flushed_at: None }
@@ -57,6 +72,7 @@ impl Outbox {
     /// At a start: appends what the trail lacks.
     pub async fn restore(&mut self, stored: Vec<OutboxEntry>) {
         self.recorded = stored.last().map_or(0, |entry| entry.position);
+        self.cleared = stored.first().map_or(0, |entry| entry.position - 1);
         let appended = self.audit.reconcile(stored).await;
         if appended > 0 {
             tracing::warn!(appended, "events of the last run were missing from the audit trail and have been appended");
@@ -75,12 +91,14 @@ impl Outbox {
 
     /// Where the next commit's events go, and what it may remove.
     pub fn position(&self) -> OutboxPosition {
+        let (first_position, written_up_to) = (self.recorded + 1, self.written_up_to());
+        OutboxPosition { first_position, written_up_to, keeps: self.audit.keeps() }
+    }
+
+    /// What a commit may remove: events that are on disk in the trail, and not more at once than takes a moment.
+    pub fn written_up_to(&self) -> Option<u64> {
         let written = self.written.load(Ordering::Acquire);
-        OutboxPosition {
-            first_position: self.recorded + 1,
-            written_up_to: (written > self.cleared).then_some(written),
-            keeps: self.audit.keeps(),
-        }
+        (written > self.cleared).then(|| written.min(self.cleared + MOST_CLEARED))
     }
 
     /// A commit at this position, of so many events, was applied.
@@ -108,8 +126,8 @@ impl Outbox {
         }));
     }
 
-    /// At the end: brings everything to disk, within a limit. True when the store may be told so.
-    pub async fn finish(&mut self) -> bool {
+    /// At the end: brings everything to disk, within a limit. What the store may be told then, if anything.
+    pub async fn finish(&mut self) -> Option<OutboxPosition> {
         if let Some(flush) = self.flush.take() {
             flush.abort();
         }
@@ -117,10 +135,11 @@ impl Outbox {
             tracing::error!(
                 "the audit trail cannot be written; what is missing from it is kept in the store and appended at the next start"
             );
-            return false;
+            return None;
         }
         self.written.store(self.recorded, Ordering::Release);
-        self.recorded > self.cleared
+        // All at once: nobody waits any more.
+        (self.recorded > self.cleared).then(|| OutboxPosition { written_up_to: Some(self.recorded), ..self.position() })
     }
 }
 
@@ -226,7 +245,7 @@ mod tests {
         let mut outbox = Outbox::new(Arc::new(Trail { broken: true, ..Trail::default() }));
         outbox.committed(outbox.position(), 1);
         outbox.record(vec![EncodedEvent::from(&event(1))], now()).await;
-        assert!(!outbox.finish().await);
+        assert!(outbox.finish().await.is_none());
         assert_eq!(outbox.position().written_up_to, None);
     }
 }

@@ -5,7 +5,7 @@
 
 mod figures;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -42,7 +42,8 @@ struct Inner {
     paused_schedules: usize,
     jobs: BTreeMap<JobKey, Arc<Job>>,
     created_at: HashMap<JobId, Timestamp>,
-    jobs_of_schedule: HashMap<ScheduleId, BTreeSet<JobKey>>,
+    /// In order, oldest first.
+    jobs_of_schedule: HashMap<ScheduleId, VecDeque<JobKey>>,
     by_state: HashMap<JobState, BTreeSet<JobKey>>,
     /// Ends of jobs that succeeded and that failed.
     succeeded: BTreeSet<JobKey>,
@@ -143,7 +144,10 @@ impl ReadView {
         // The smallest index that holds all wanted jobs; the filter above does the rest.
         let keys: Box<dyn Iterator<Item = &JobKey> + '_> = match (schedule_id, query.state, query.active) {
             (Some(id), _, _) => match inner.jobs_of_schedule.get(id) {
-                Some(keys) => Box::new(keys.range(range).rev()),
+                Some(keys) => {
+                    let end = query.before.map_or(keys.len(), |before| keys.partition_point(|key| *key < before));
+                    Box::new(keys.range(..end).rev())
+                }
                 None => Box::new(std::iter::empty()),
             },
             (None, Some(state), _) => Box::new(inner.in_state(state).range(range).rev()),
@@ -258,7 +262,9 @@ impl ReadView {
 impl Inner {
     fn replace_schedule(&mut self, before: Option<&Schedule>, after: Option<&Arc<Schedule>>) {
         if let Some(before) = before {
-            self.schedules.remove(&before.id);
+            if after.is_none() {
+                self.schedules.remove(&before.id);
+            }
             self.enabled_schedules -= usize::from(before.definition.enabled);
             self.paused_schedules -= usize::from(before.run.pause.is_some());
         }
@@ -275,7 +281,9 @@ impl Inner {
             self.jobs.remove(&key);
             self.created_at.remove(&before.id);
             if let Some(keys) = self.jobs_of_schedule.get_mut(&before.schedule_id) {
-                keys.remove(&key);
+                if let Ok(place) = keys.binary_search(&key) {
+                    keys.remove(place);
+                }
                 if keys.is_empty() {
                     self.jobs_of_schedule.remove(&before.schedule_id);
                 }
@@ -292,7 +300,11 @@ impl Inner {
             let key = job_key(after);
             self.jobs.insert(key, Arc::clone(after));
             self.created_at.insert(after.id, after.created_at);
-            self.jobs_of_schedule.entry(after.schedule_id.clone()).or_default().insert(key);
+            let keys = self.jobs_of_schedule.entry(after.schedule_id.clone()).or_default();
+            // At the end, as a rule.
+            if let Err(place) = keys.binary_search(&key) {
+                keys.insert(place, key);
+            }
             self.by_state.entry(after.state).or_default().insert(key);
             if let Some((ends, end)) = self.ends(after) {
                 ends.insert(end);

@@ -10,6 +10,7 @@ use tracing_subscriber::fmt::{MakeWriter, SubscriberBuilder};
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 use super::json_log::{FlatFields, FlatJson};
+use super::together::Lines;
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,8 +54,8 @@ pub fn init(format: LogFormat, filter: &str) -> Result<(), LoggingError> {
     let mut initialised = INITIALISED.lock();
     if !*initialised {
         let log = match format {
-            LogFormat::Text => text(filter, io::stderr, io::stderr().is_terminal()),
-            LogFormat::Json => json(filter, io::stderr),
+            LogFormat::Text => text(filter, || Lines, io::stderr().is_terminal()),
+            LogFormat::Json => json(filter, || Lines),
         };
         log.try_init().map_err(LoggingError::AlreadySet)?;
         *initialised = true;

@@ -12,7 +12,9 @@ mod json_log;
 pub mod logging;
 pub mod metrics;
 mod stopwatch;
+mod together;
 
 pub use logging::LogFormat;
 pub use metrics::{LabelSets, Metrics, method_label};
 pub use stopwatch::Stopwatch;
+pub use together::log_together;

@@ -131,7 +131,7 @@ pub(in crate::http) struct JobTaskView {
 #[schema(as = JobItem)]
 pub(in crate::http) struct JobItemView {
     /// With which values.
-    #[schema(value_type = CallParameters)]
+    #[schema(value_type = CallParameters<'static>)]
     parameters: Map<String, Value>,
     /// Where it stands.
     state: JobState,

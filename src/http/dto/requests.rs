@@ -157,7 +157,7 @@ pub(in crate::http) struct TaskDetailsRequest {
     #[schema(min_length = 1, max_length = 200)]
     name: Option<String>,
     /// Values for the endpoint's recipe: an object, or a list of 1 to 256 objects, for each of which the call is made once.
-    parameters: Option<ParametersView>,
+    parameters: Option<ParametersView<'static>>,
     /// Names of steps that have to succeed first.
     #[schema(max_items = 64)]
     depends_on: Option<Vec<String>>,

@@ -42,14 +42,10 @@ use crate::orchestrator::CommandError;
     responses((status = 200, description = "A page of schedules.", body = ScheduleListBody), problem_sets::ReadProblems),
     security(("bearer" = ["maintenance:read"])),
 )]
-pub(super) async fn list_schedules(
-    auth: Authorized<Read>,
-    State(state): State<HttpState>,
-    list: ScheduleList,
-) -> Json<ScheduleListBody> {
+pub(super) async fn list_schedules(auth: Authorized<Read>, State(state): State<HttpState>, list: ScheduleList) -> Response {
     let page = state.handle.view().schedules(&list.of(&auth.principal), state.handle.catalog());
     let views = page.items.iter().map(|schedule| ScheduleView::new(schedule, state.handle.catalog())).collect();
-    Json(ScheduleListBody::new(views, page.next.as_ref().map(cursor::after_schedule)))
+    Json(ScheduleListBody::new(views, page.next.as_ref().map(cursor::after_schedule))).into_response()
 }
 
 /// Create a schedule

@@ -74,7 +74,7 @@ impl Step<'_> {
             RecordedAnswer::Schedule(schedule) => schedule_object(&schedule.id),
             RecordedAnswer::Job(_) => operation.object.to_owned(),
         };
-        self.audit.push(AuditEvent {
+        self.record(AuditEvent {
             event_id: self.ids.new_uuid(self.now),
             time: self.now,
             actor: caller.subject.clone(),

@@ -15,6 +15,7 @@ mod fires;
 mod holds;
 mod idempotency;
 mod lifecycle;
+mod record;
 mod runs;
 mod state;
 #[cfg(test)]
@@ -24,20 +25,21 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 pub(super) use attempts::AttemptId;
 pub(super) use idempotency::Operation;
+pub(super) use record::AuditRecord;
+use record::Transition;
 pub(super) use state::State;
 
 use crate::domain::audit::{AuditEvent, AuditOutcome};
 use crate::domain::catalog::Catalog;
 use crate::domain::ids::JobId;
-use crate::domain::job::{Job, JobState};
+use crate::domain::job::Job;
 use crate::domain::ports::{Change, IdSource, TaskCall};
 use crate::domain::principal::Caller;
 use crate::domain::schedule::Schedule;
-use crate::domain::time::{Timestamp, format_timestamp};
+use crate::domain::time::Timestamp;
 
 /// The configured figures that the rules need.
 #[derive(Debug, Clone)]
@@ -77,7 +79,7 @@ pub(super) struct Step<'a> {
     pub now: Timestamp,
     pub changes: Vec<Change>,
     pub effects: Vec<Effect>,
-    pub audit: Vec<AuditEvent>,
+    pub audit: Vec<AuditRecord>,
     /// How late the fires of this batch were.
     pub lateness: Vec<TimeDelta>,
 }
@@ -87,7 +89,7 @@ pub(super) struct Step<'a> {
 pub(super) struct Decided {
     pub changes: Vec<Change>,
     pub effects: Vec<Effect>,
-    pub audit: Vec<AuditEvent>,
+    pub audit: Vec<AuditRecord>,
     pub lateness: Vec<TimeDelta>,
 }
 
@@ -160,7 +162,8 @@ impl<'a> Step<'a> {
         let after = Arc::new(after);
         if before.as_ref().is_none_or(|before| before.state != after.state) {
             let event_id = self.ids.new_uuid(self.now);
-            self.audit.push(job_transition(event_id, before.as_deref(), &after, self.now));
+            let (before, after) = (before.clone(), Arc::clone(&after));
+            self.audit.push(AuditRecord::Transition(Transition { event_id, at: self.now, before, after }));
         }
         self.push(Change::Job { before, after: Some(Arc::clone(&after)) });
         after
@@ -171,10 +174,14 @@ impl<'a> Step<'a> {
         self.changes.push(change);
     }
 
+    fn record(&mut self, event: AuditEvent) {
+        self.audit.push(event.into());
+    }
+
     /// Records a command that was carried out.
     fn audit_command(&mut self, caller: &Caller, action: &str, object: String, before: Option<Value>, after: Option<Value>) {
         let outcome = if before == after { AuditOutcome::Unchanged } else { AuditOutcome::Succeeded };
-        self.audit.push(AuditEvent {
+        self.record(AuditEvent {
             event_id: self.ids.new_uuid(self.now),
             time: self.now,
             actor: caller.subject.clone(),
@@ -198,7 +205,7 @@ impl<'a> Step<'a> {
         (before, after): (Option<Value>, Option<Value>),
         detail: String,
     ) {
-        self.audit.push(AuditEvent {
+        self.record(AuditEvent {
             event_id: self.ids.new_uuid(self.now),
             time: self.now,
             actor: actor.to_owned(),
@@ -221,32 +228,4 @@ fn schedule_record(schedule: &Schedule) -> Value {
     document["cron_expression"] = json!(schedule.definition.cron);
     document["version"] = json!(schedule.version);
     document
-}
-
-fn job_transition(event_id: Uuid, before: Option<&Job>, after: &Job, now: Timestamp) -> AuditEvent {
-    let record = |job: &Job| {
-        json!({
-            "state": job.state,
-            "reason": job.reason,
-            "schedule_id": job.schedule_id,
-            "target": job.target,
-            "trigger": job.trigger,
-            "scheduled_for": format_timestamp(job.scheduled_for),
-        })
-    };
-    let operator =
-        after.cancel_requested_by.as_ref().filter(|_| after.state == JobState::Cancelled).or(after.requested_by.as_ref());
-    AuditEvent {
-        event_id,
-        time: now,
-        actor: operator.cloned().unwrap_or_else(|| "system:scheduler".to_owned()),
-        action: format!("job.{}", after.state.as_str().to_ascii_lowercase()),
-        object: format!("job/{}", after.id),
-        outcome: AuditOutcome::Succeeded,
-        request_id: None,
-        address: None,
-        before: before.map(record),
-        after: Some(record(after)),
-        detail: after.error_message.clone(),
-    }
 }

@@ -37,6 +37,30 @@ pub(super) struct TargetQueue {
     pub running: usize,
 }
 
+/// A few jobs in the order of their ids: nearly always one, and there are as many of these as schedules.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Jobs(Vec<JobId>);
+
+impl Jobs {
+    fn insert(&mut self, job: JobId) {
+        if let Err(place) = self.0.binary_search(&job) {
+            self.0.insert(place, job);
+        }
+    }
+
+    /// True when none is left.
+    fn remove(&mut self, job: JobId) -> bool {
+        if let Ok(place) = self.0.binary_search(&job) {
+            self.0.remove(place);
+        }
+        self.0.is_empty()
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &JobId> {
+        self.0.iter()
+    }
+}
+
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(in crate::orchestrator) struct State {
     pub(super) schedules: BTreeMap<ScheduleId, Arc<Schedule>>,
@@ -46,9 +70,9 @@ pub(in crate::orchestrator) struct State {
     pub(super) idempotency: BTreeMap<IdempotencyId, Arc<IdempotencyRecord>>,
     pub(super) answers_by_expiry: BTreeSet<(Timestamp, IdempotencyId)>,
     pub(super) due: BTreeSet<(Timestamp, Due)>,
-    pub(super) active: HashMap<ScheduleId, BTreeSet<JobId>>,
-    /// Fires that have jobs, by target: `(schedule, scheduled_for, target)` is unique.
-    pub(super) fires: HashMap<(ScheduleId, Timestamp), BTreeMap<String, JobId>>,
+    pub(super) active: HashMap<ScheduleId, Jobs>,
+    /// Fires that have jobs, one on each target.
+    pub(super) fires: HashMap<(ScheduleId, Timestamp), Jobs>,
     pub(super) ended: BTreeSet<(Timestamp, JobId)>,
     pub(super) queues: BTreeMap<String, TargetQueue>,
     pub(super) running: usize,
@@ -94,18 +118,19 @@ impl State {
 
     /// A schedule's jobs that wait or run.
     pub fn active_jobs(&self, schedule: &ScheduleId) -> impl Iterator<Item = &Arc<Job>> {
-        self.active.get(schedule).into_iter().flatten().filter_map(|id| self.jobs.get(id))
+        self.active.get(schedule).into_iter().flat_map(Jobs::iter).filter_map(|id| self.jobs.get(id))
     }
 
     /// The jobs of the fire that a job came of, itself included.
     pub fn jobs_of_fire(&self, job: &Job) -> impl Iterator<Item = &Arc<Job>> {
         let fire = self.fires.get(&(job.schedule_id.clone(), job.scheduled_for));
-        fire.into_iter().flat_map(BTreeMap::values).filter_map(|id| self.jobs.get(id))
+        fire.into_iter().flat_map(Jobs::iter).filter_map(|id| self.jobs.get(id))
     }
 
     /// True when a fire has a job on a target.
     pub fn has_fired(&self, schedule: &ScheduleId, scheduled_for: Timestamp, target: &str) -> bool {
-        self.fires.get(&(schedule.clone(), scheduled_for)).is_some_and(|jobs| jobs.contains_key(target))
+        let fire = self.fires.get(&(schedule.clone(), scheduled_for));
+        fire.into_iter().flat_map(Jobs::iter).filter_map(|id| self.jobs.get(id)).any(|job| job.target == target)
     }
 
     /// From now on nothing new starts; running jobs go on.
@@ -134,8 +159,12 @@ impl State {
     pub fn apply(&mut self, change: &Change) {
         match change {
             Change::Schedule { before, after } => {
-                before.iter().for_each(|schedule| self.remove_schedule(schedule));
-                after.iter().for_each(|schedule| self.insert_schedule(schedule));
+                before.iter().for_each(|schedule| self.forget_schedule(schedule));
+                match (before, after) {
+                    (_, Some(schedule)) => self.put_schedule(schedule),
+                    (Some(schedule), None) => drop(self.schedules.remove(&schedule.id)),
+                    (None, None) => {}
+                }
             }
             Change::Job { before, after } => {
                 before.iter().for_each(|job| self.remove_job(job));
@@ -205,7 +234,7 @@ impl State {
         }
     }
 
-    fn insert_schedule(&mut self, schedule: &Arc<Schedule>) {
+    fn put_schedule(&mut self, schedule: &Arc<Schedule>) {
         if let Some(at) = schedule.run.next_run_at {
             self.due.insert((at, Due::Fire(schedule.id.clone())));
         }
@@ -213,14 +242,14 @@ impl State {
         self.schedules.insert(schedule.id.clone(), Arc::clone(schedule));
     }
 
-    fn remove_schedule(&mut self, schedule: &Schedule) {
+    /// Nothing of it is due any more.
+    fn forget_schedule(&mut self, schedule: &Schedule) {
         if let Some(at) = schedule.run.next_run_at {
             self.due.remove(&(at, Due::Fire(schedule.id.clone())));
         }
         if let Some(due) = pause_due(schedule) {
             self.due.remove(&due);
         }
-        self.schedules.remove(&schedule.id);
     }
 
     fn insert_job(&mut self, job: &Arc<Job>) {
@@ -242,7 +271,7 @@ impl State {
         if job.is_active() {
             self.active.entry(job.schedule_id.clone()).or_default().insert(job.id);
         }
-        self.fires.entry((job.schedule_id.clone(), job.scheduled_for)).or_default().insert(job.target.clone(), job.id);
+        self.fires.entry((job.schedule_id.clone(), job.scheduled_for)).or_default().insert(job.id);
         self.jobs.insert(job.id, Arc::clone(job));
     }
 
@@ -265,18 +294,12 @@ impl State {
         if self.queues.get(&job.target).is_some_and(|queue| *queue == TargetQueue::default()) {
             self.queues.remove(&job.target);
         }
-        if let Some(active) = self.active.get_mut(&job.schedule_id) {
-            active.remove(&job.id);
-            if active.is_empty() {
-                self.active.remove(&job.schedule_id);
-            }
+        if self.active.get_mut(&job.schedule_id).is_some_and(|active| active.remove(job.id)) {
+            self.active.remove(&job.schedule_id);
         }
         let fire = (job.schedule_id.clone(), job.scheduled_for);
-        if let Some(jobs) = self.fires.get_mut(&fire) {
-            jobs.remove(&job.target);
-            if jobs.is_empty() {
-                self.fires.remove(&fire);
-            }
+        if self.fires.get_mut(&fire).is_some_and(|jobs| jobs.remove(job.id)) {
+            self.fires.remove(&fire);
         }
         self.jobs.remove(&job.id);
     }

@@ -38,7 +38,8 @@ fn a_replay_is_recorded_in_the_audit_trail_as_changing_nothing() {
     step.once(&operator(), operation, request, |step| step.run_schedule(&operator(), &id("a"), false, None)).unwrap();
     let decided = step.decided();
     assert!(decided.changes.is_empty() && decided.effects.is_empty());
-    let [event] = &decided.audit[..] else { panic!("{:?}", decided.audit) };
+    let [record] = &decided.audit[..] else { panic!("{:?}", decided.audit) };
+    let event = record.encoded().decoded();
     assert_eq!((event.action.as_str(), event.object.as_str()), ("run_schedule", "schedule/a"));
     assert_eq!(event.outcome, AuditOutcome::Unchanged);
 }
