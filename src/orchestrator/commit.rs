@@ -38,7 +38,7 @@ pub(super) struct Committed {
     /// Where in the outbox they are.
     pub position: OutboxPosition,
     pub result: Result<(), StoreError>,
-    /// How long it took.
+    /// How long the store took, without writing it down.
     pub seconds: f64,
 }
 
@@ -55,6 +55,13 @@ impl Sealed {
         let result = store.commit_prepared(&batch.decided.changes, prepared, position.commit(&events)).await;
         Committed { batch, events, position, result, seconds: stopwatch.seconds() }
     }
+
+    /// It stays here, because the one before it failed.
+    fn not_sent(self) -> Committed {
+        let result = Err(StoreError::NotApplied("the commit before it failed".to_owned()));
+        let Self { batch, events, prepared: _ } = self;
+        Committed { batch, events, position: OutboxPosition::default(), result, seconds: 0.0 }
+    }
 }
 
 impl Commit {
@@ -62,7 +69,7 @@ impl Commit {
     pub fn begin(batch: Batch, store: Arc<dyn Store>, position: OutboxPosition) -> Self {
         Self::of(batch.messages, move |applied| async move {
             let committed = Sealed::of(batch, store.as_ref()).committed(store.as_ref(), position).await;
-            committed.tell(applied)
+            committed.let_next_go(applied)
         })
     }
 
@@ -76,8 +83,8 @@ impl Commit {
                 Some(before) => before.await.ok(),
                 None => None,
             };
-            let Some(position) = position else { return sealed.left() };
-            sealed.committed(store.as_ref(), position.with_written(written_up_to)).await.tell(applied)
+            let Some(position) = position else { return sealed.not_sent() };
+            sealed.committed(store.as_ref(), position.with_written(written_up_to)).await.let_next_go(applied)
         })
     }
 
@@ -99,18 +106,9 @@ impl Commit {
     }
 }
 
-impl Sealed {
-    /// It was not sent, because the one before it failed.
-    fn left(self) -> Committed {
-        let result = Err(StoreError::NotApplied("the commit before it failed".to_owned()));
-        let Self { batch, events, prepared: _ } = self;
-        Committed { batch, events, position: OutboxPosition::default(), result, seconds: 0.0 }
-    }
-}
-
 impl Committed {
     /// Tells the next one, if there is one, that its turn has come.
-    fn tell(self, applied: oneshot::Sender<OutboxPosition>) -> Self {
+    fn let_next_go(self, applied: oneshot::Sender<OutboxPosition>) -> Self {
         if self.result.is_ok() {
             let _ = applied.send(self.position.after(self.events.len()));
         }

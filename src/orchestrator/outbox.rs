@@ -49,9 +49,7 @@ impl OutboxPosition {
         let events = if self.keeps { events } else { &[] };
         OutboxCommit { first_position: self.first_position, events, written_up_to: self.written_up_to }
     }
-}
 
-impl OutboxPosition {
     /// The place of the commit behind one of so many events.
     pub fn after(self, events: usize) -> Self {
         let events = if self.keeps { events as u64 } else { 0 };
@@ -72,7 +70,7 @@ impl Outbox {
     /// At a start: appends what the trail lacks.
     pub async fn restore(&mut self, stored: Vec<OutboxEntry>) {
         self.recorded = stored.last().map_or(0, |entry| entry.position);
-        self.cleared = stored.first().map_or(0, |entry| entry.position - 1);
+        self.cleared = stored.first().map_or(0, |entry| entry.position.saturating_sub(1));
         let appended = self.audit.reconcile(stored).await;
         if appended > 0 {
             tracing::warn!(appended, "events of the last run were missing from the audit trail and have been appended");

@@ -48,17 +48,30 @@ impl Drop for Held {
 /// Standard error, for the log.
 pub(super) struct Lines;
 
+impl Lines {
+    /// True when the bytes are held back.
+    fn hold(bytes: &[u8]) -> io::Result<bool> {
+        HELD.with_borrow_mut(|held| {
+            let Some(lines) = held else { return Ok(false) };
+            lines.extend_from_slice(bytes);
+            if lines.len() > MOST_BYTES {
+                // Taken first: what was written only in part is not written again.
+                let lines = std::mem::take(lines);
+                io::stderr().write_all(&lines)?;
+            }
+            Ok(true)
+        })
+    }
+}
+
 impl Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        HELD.with_borrow_mut(|held| {
-            let Some(lines) = held else { return io::stderr().write(bytes) };
-            if lines.len() + bytes.len() > MOST_BYTES {
-                io::stderr().write_all(lines)?;
-                lines.clear();
-            }
-            lines.extend_from_slice(bytes);
-            Ok(bytes.len())
-        })
+        if Self::hold(bytes)? { Ok(bytes.len()) } else { io::stderr().write(bytes) }
+    }
+
+    /// A line that is not held back is written under one lock, so that lines of several threads do not mix.
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if Self::hold(bytes)? { Ok(()) } else { io::stderr().write_all(bytes) }
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -281,6 +281,43 @@ async fn what_was_decided_behind_a_commit_that_failed_is_taken_back_with_it() {
     }
 }
 
+/// A batch that is full is written down and sent as soon as the one before it is there, without being asked for again.
+#[tokio::test]
+async fn of_a_storm_whose_commit_failed_every_fire_is_stored_and_told_once() {
+    const FIRES: usize = 300;
+    for fault in [Fault::None, Fault::Before, Fault::Neither, Fault::After] {
+        let (mut app, store) = with_store().await;
+        for number in 0..FIRES {
+            app.create(document(&format!("s{number}"))).await;
+        }
+        let commits = *store.commits.lock();
+        store.set(Fault::Slow);
+        app.clock.set("2026-01-05T02:30:00Z");
+        until("a commit under way", || async { (*store.commits.lock() > commits).then_some(()) }).await;
+        until("another batch behind it", || async { (app.running().handle().mailbox_depth() >= 1).then_some(()) }).await;
+        store.set(fault);
+        if fault != Fault::None {
+            store_becomes(&app, "UNHEALTHY").await;
+            store.set(Fault::None);
+            store_becomes(&app, "HEALTHY").await;
+        }
+        let file = app.file("audit.jsonl");
+        let told = || {
+            let trail = std::fs::read_to_string(&file).expect("a trail");
+            let lines = trail.lines().filter(|line| line.contains("\"action\":\"job.pending\""));
+            lines
+                .map(|line| serde_json::from_str::<Value>(line).expect("JSON")["after"]["schedule_id"].to_string())
+                .collect::<Vec<_>>()
+        };
+        until("all fires in the trail", || async { (told().len() >= FIRES).then_some(()) }).await;
+        app.stop().await;
+        let mut schedules = told();
+        schedules.sort();
+        schedules.dedup();
+        assert_eq!((schedules.len(), told().len()), (FIRES, FIRES), "{fault:?}");
+    }
+}
+
 #[tokio::test]
 async fn rows_that_were_set_aside_show_in_the_health_report() {
     let mut app = TestApp::start().await;

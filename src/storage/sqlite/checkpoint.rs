@@ -94,3 +94,36 @@ async fn checkpoint(options: &SqliteConnectOptions, connection: &mut Option<Sqli
     sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(connection).await?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn after_some_commits_or_bytes_the_log_is_brought_over_while_the_writer_is_open() {
+        for (commits, bytes) in [(COMMITS, 1), (1, BYTES)] {
+            let folder = tempfile::tempdir().unwrap();
+            let options = SqliteConnectOptions::new().filename(folder.path().join("m.db")).create_if_missing(true);
+            let options = options.journal_mode(sqlx::sqlite::SqliteJournalMode::Wal).pragma("wal_autocheckpoint", "0");
+            let mut writer = options.connect().await.unwrap();
+            sqlx::query("CREATE TABLE t (a)").execute(&mut writer).await.unwrap();
+            let length = || std::fs::metadata(folder.path().join("m.db")).unwrap().len();
+            let before = length();
+            let checkpointer = Checkpointer::start(options.clone());
+            (1..commits).for_each(|_| checkpointer.committed(bytes));
+            tokio::task::yield_now().await;
+            assert_eq!(length(), before, "not before there is enough");
+            checkpointer.committed(bytes);
+            let brought_over = async {
+                while length() == before {
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(30), brought_over).await.expect("a checkpoint");
+            checkpointer.end().await;
+            writer.close().await.unwrap();
+        }
+    }
+}

@@ -93,7 +93,9 @@ impl SqliteStore {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .pragma("wal_autocheckpoint", WRITER_PAGES)
-            .pragma("journal_size_limit", KEPT_BYTES);
+            .pragma("journal_size_limit", KEPT_BYTES)
+            // What a statement keeps to be able to take itself back stays in memory; its file would be one more to write.
+            .pragma("temp_store", "MEMORY");
         // One connection: there is one writer, and everything is read once, at the start. Another one is for checkpoints.
         let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await.map_err(database)?;
         MIGRATIONS.run(&pool).await.map_err(|source| match source {
@@ -159,7 +161,7 @@ impl Store for SqliteStore {
         let not_applied = |error: sqlx::Error| StoreError::NotApplied(error.to_string());
         let written = prepared.into_made().unwrap_or_else(|| Written::of(changes));
         let written = written.map_err(|error| not_applied(sqlx::Error::Encode(error.into())))?;
-        let bytes = written.bytes();
+        let bytes = written.bytes() + outbox.events.iter().map(|event| event.json().len() as u64).sum::<u64>();
         let mut transaction = self.pool.begin().await.map_err(not_applied)?;
         self.write(&mut transaction, changes, written, outbox).await.map_err(not_applied)?;
         // From here on a failure does not tell whether the transaction is in the file.

@@ -3,8 +3,9 @@
 //!
 //! Everything is read as bytes: one row that is no text any more must not keep the others from being read.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
+use serde::Serialize;
 use tokio::task::JoinSet;
 
 use super::SqliteStore;
@@ -68,6 +69,11 @@ fn next_length(page: &mut &[u8]) -> Option<usize> {
 
 impl SqliteStore {
     pub(super) async fn read<T: Entity>(&self, table: &str) -> Result<Vec<T>, sqlx::Error> {
+        Ok(self.read_sound(table).await?.0)
+    }
+
+    /// The rows that can be read, and the ids of those that were set aside.
+    async fn read_sound<T: Entity>(&self, table: &str) -> Result<(Vec<T>, Vec<Vec<u8>>), sqlx::Error> {
         let query = match table {
             "run_states" => page_of!("run_states"),
             "jobs" => page_of!("jobs"),
@@ -84,35 +90,40 @@ impl SqliteStore {
             pages.spawn_blocking(move || parse::<T>(&page));
             last = max;
         }
-        let mut entities = Vec::new();
+        let (mut entities, mut damaged) = (Vec::new(), Vec::new());
         for page in pages.join_all().await {
             entities.extend(page.entities);
             for Damaged { id, body, error } in page.damaged {
-                tracing::error!(table, id = %id.escape_ascii(), %error, "a damaged row is set aside");
                 self.set_aside(table, &id, &body, &error).await?;
+                damaged.push(id);
             }
         }
-        Ok(entities)
+        Ok((entities, damaged))
     }
 
-    /// Schedules, each with its latest run state.
+    /// Schedules, each with its latest run state. One whose run state cannot be read is set aside with it: what its row holds is from before,
+    /// when it was perhaps not paused.
     pub(super) async fn read_schedules(&self) -> Result<Vec<Schedule>, sqlx::Error> {
-        let mut schedules = self.read::<Schedule>("schedules").await?;
-        let runs = self.read::<RunRow<'static>>("run_states").await?;
+        let schedules = self.read::<Schedule>("schedules").await?;
+        let (runs, damaged) = self.read_sound::<RunRow<'static>>("run_states").await?;
         let mut runs: HashMap<ScheduleId, RunRow> = runs.into_iter().map(|row| (row.schedule_id.clone(), row)).collect();
-        for schedule in &mut schedules {
+        let damaged: HashSet<Vec<u8>> = damaged.into_iter().collect();
+        let mut read = Vec::with_capacity(schedules.len());
+        for mut schedule in schedules {
+            if damaged.contains(schedule.id.as_str().as_bytes()) {
+                self.set_entity_aside("schedules", schedule.id.as_str(), &schedule, "its run state cannot be read").await?;
+                continue;
+            }
             if let Some(row) = runs.remove(&schedule.id) {
                 schedule.run = row.run.into_owned();
             }
+            read.push(schedule);
         }
         // Left there, it would become that of the next schedule of its name.
         for (id, row) in runs {
-            let error = "there is no such schedule";
-            tracing::error!(table = "run_states", %id, error, "a damaged row is set aside");
-            let body = serde_json::to_vec(&row).map_err(|error| sqlx::Error::Encode(error.into()))?;
-            self.set_aside("run_states", id.as_str().as_bytes(), &body, error).await?;
+            self.set_entity_aside("run_states", id.as_str(), &row, "there is no such schedule").await?;
         }
-        Ok(schedules)
+        Ok(read)
     }
 
     pub(super) async fn read_outbox(&self) -> Result<Vec<OutboxEntry>, sqlx::Error> {
@@ -123,7 +134,6 @@ impl SqliteStore {
             match outbox_entry(position, &event_id, body.as_deref()) {
                 Ok(entry) => entries.push(entry),
                 Err(error) => {
-                    tracing::error!(table = "audit_outbox", position, %error, "a damaged row is set aside");
                     let id = position.to_string();
                     self.set_aside("audit_outbox", id.as_bytes(), body.as_deref().unwrap_or_default(), &error).await?;
                 }
@@ -137,7 +147,13 @@ impl SqliteStore {
         Ok(u64::try_from(count).unwrap_or(0))
     }
 
+    async fn set_entity_aside(&self, table: &str, id: &str, entity: &impl Serialize, error: &str) -> Result<(), sqlx::Error> {
+        let body = serde_json::to_vec(entity).map_err(|error| sqlx::Error::Encode(error.into()))?;
+        self.set_aside(table, id.as_bytes(), &body, error).await
+    }
+
     async fn set_aside(&self, table: &str, id: &[u8], body: &[u8], error: &str) -> Result<(), sqlx::Error> {
+        tracing::error!(table, id = %id.escape_ascii(), %error, "a damaged row is set aside");
         let mut transaction = self.pool.begin().await?;
         sqlx::query(
             "INSERT OR REPLACE INTO damaged_rows (source, id, error, body) VALUES (?1, CAST(?2 AS TEXT), ?3, CAST(?4 AS TEXT))",

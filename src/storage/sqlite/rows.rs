@@ -11,7 +11,7 @@ use crate::domain::audit::AuditEvent;
 use crate::domain::fields::printable;
 use crate::domain::freeze::Freeze;
 use crate::domain::idempotency::{IdempotencyId, IdempotencyRecord};
-use crate::domain::ids::ScheduleId;
+use crate::domain::ids::{JobId, ScheduleId};
 use crate::domain::job::Job;
 use crate::domain::pause::{Pause, PausePlace};
 use crate::domain::ports::{Change, OutboxEntry};
@@ -19,17 +19,19 @@ use crate::domain::schedule::{RunState, Schedule};
 
 /// What a commit writes: of several changes to one entity the last, by the order of their ids.
 pub(super) struct Rows<'a> {
-    /// With all that belongs to them.
+    pub new_schedules: Vec<&'a Schedule>,
+    /// Those that were edited.
     pub schedules: Vec<&'a Schedule>,
     /// Those of which only the run state changed.
     pub runs: Vec<RunRow<'a>>,
+    pub new_jobs: Vec<&'a Job>,
     pub jobs: Vec<&'a Job>,
     pub answers: Vec<&'a IdempotencyRecord>,
     pub pauses: Vec<PauseRow>,
     pub freezes: Vec<&'a Freeze>,
     /// Ids to delete and names to note, as JSON arrays of a bounded length; none where there is nothing.
     pub deleted_schedules: Vec<String>,
-    /// Run states that are not newer than the schedule any more, or have none.
+    /// Run states that are not newer than their schedule any more, or have no schedule any more.
     pub deleted_runs: Vec<String>,
     pub deleted_jobs: Vec<String>,
     pub deleted_answers: Vec<String>,
@@ -41,7 +43,8 @@ pub(super) struct Rows<'a> {
 impl<'a> Rows<'a> {
     pub fn of(changes: &'a [Change]) -> Result<Self, serde_json::Error> {
         let mut schedules: BTreeMap<&str, Ends<Schedule>> = BTreeMap::new();
-        let (mut jobs, mut answers) = (BTreeMap::new(), BTreeMap::new());
+        let mut jobs: BTreeMap<JobId, Ends<Job>> = BTreeMap::new();
+        let mut answers = BTreeMap::new();
         let (mut pauses, mut freezes) = (BTreeMap::new(), BTreeMap::new());
         let mut bundles = Vec::new();
         for change in changes {
@@ -54,7 +57,8 @@ impl<'a> Rows<'a> {
                 }
                 Change::Job { before, after } => {
                     for job in before.iter().chain(after) {
-                        jobs.insert(job.id, after.as_deref());
+                        let ends = jobs.entry(job.id).or_insert((before.as_deref(), None));
+                        ends.1 = after.as_deref();
                     }
                 }
                 Change::Idempotency { before, after } => {
@@ -73,19 +77,27 @@ impl<'a> Rows<'a> {
                 Change::Target { .. } => {}
             }
         }
-        let (mut whole, mut runs, mut deleted_schedules, mut deleted_runs) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut new_schedules, mut edited, mut runs) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut deleted_schedules, mut deleted_runs) = (Vec::new(), Vec::new());
         for (id, ends) in schedules {
             match ends {
                 (Some(before), Some(after)) if after.differs_at_most_in_run_state(before) => runs.push(RunRow::of(after)),
-                (before, after) => {
-                    whole.extend(after);
+                (None, after) => new_schedules.extend(after),
+                (Some(_), after) => {
+                    edited.extend(after);
                     deleted_schedules.extend(after.is_none().then_some(id));
-                    // A new schedule has no run state from before.
-                    deleted_runs.extend(before.map(|_| id));
+                    deleted_runs.push(id);
                 }
             }
         }
-        let deleted_jobs: Vec<String> = jobs.iter().filter(|(_, after)| after.is_none()).map(|(id, _)| id.to_string()).collect();
+        let (mut new_jobs, mut changed, mut deleted_jobs) = (Vec::new(), Vec::new(), Vec::new());
+        for (id, ends) in jobs {
+            match ends {
+                (None, after) => new_jobs.extend(after),
+                (Some(_), Some(after)) => changed.push(after),
+                (Some(_), None) => deleted_jobs.push(id.to_string()),
+            }
+        }
         let deleted_answers: Vec<String> =
             answers.iter().filter(|(_, after)| after.is_none()).map(|(id, _)| answer_id(id)).collect::<Result<_, _>>()?;
         let deleted_pauses: Vec<String> =
@@ -98,9 +110,11 @@ impl<'a> Rows<'a> {
             freezes: freezes.into_values().flatten().collect(),
             deleted_pauses: array(&deleted_pauses)?,
             deleted_freezes: array(&deleted_freezes)?,
-            schedules: whole,
+            new_schedules,
+            schedules: edited,
             runs,
-            jobs: jobs.into_values().flatten().collect(),
+            new_jobs,
+            jobs: changed,
             answers: answers.into_values().flatten().collect(),
             deleted_schedules: array(&deleted_schedules)?,
             deleted_runs: array(&deleted_runs)?,

@@ -321,6 +321,21 @@ async fn a_run_state_is_written_alone_and_is_never_older_than_its_schedule() {
     assert_eq!(rows().await.0, 0);
 }
 
+/// As its own row has it, it would be as it was before it was paused.
+#[tokio::test]
+async fn a_schedule_whose_run_state_is_damaged_is_set_aside_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&folder.path().join("m.db")).await.unwrap();
+    let new = schedule("a");
+    let fired = Schedule { run: RunState { last_success_at: Some(now()), ..RunState::default() }, ..new.clone() };
+    commit(&store, &[put(&new), put(&schedule("b"))]).await.unwrap();
+    commit(&store, &[Change::Schedule { before: Some(Arc::new(new)), after: Some(Arc::new(fired)) }]).await.unwrap();
+    assert_eq!(sqlx::query("UPDATE run_states SET body = '{'").execute(&store.pool).await.unwrap().rows_affected(), 1);
+    let loaded = store.load().await.unwrap();
+    assert_eq!((loaded.schedules, loaded.damaged_rows), (vec![schedule("b")], 2));
+    assert_eq!(store.load().await.unwrap().schedules, [schedule("b")]);
+}
+
 #[tokio::test]
 async fn a_run_state_without_its_schedule_is_set_aside() {
     let folder = tempfile::tempdir().unwrap();

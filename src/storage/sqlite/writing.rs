@@ -28,8 +28,9 @@ struct Statements {
 }
 
 impl Statements {
-    /// `into` names the table and its columns, `conflict` says what happens to a row that is there already. A statement that fails leaves
-    /// what it has done: the transaction that it belongs to is rolled back anyway, and SQLite need not keep every page as it was before.
+    /// `into` names the table and its columns, `conflict` says what happens to a row that is there already. A statement without it that
+    /// fails leaves what it has done: the transaction that it belongs to is rolled back anyway, and SQLite need not keep every page as
+    /// it was before.
     fn new(into: &str, columns: usize, conflict: &str) -> Self {
         let row = format!("({})", vec!["?"; columns].join(", "));
         let statement = |power: u32| {
@@ -45,15 +46,20 @@ impl Statements {
     }
 }
 
+const SCHEDULE_COLUMNS: &str = "schedules (id, version, body)";
+const JOB_COLUMNS: &str = "jobs (id, schedule_id, scheduled_for, target, state, body)";
+
+static NEW_SCHEDULES: LazyLock<Statements> = LazyLock::new(|| Statements::new(SCHEDULE_COLUMNS, 3, ""));
 static SCHEDULES: LazyLock<Statements> = LazyLock::new(|| {
     let conflict = "ON CONFLICT (id) DO UPDATE SET version = excluded.version, body = excluded.body";
-    Statements::new("schedules (id, version, body)", 3, conflict)
+    Statements::new(SCHEDULE_COLUMNS, 3, conflict)
 });
 static RUNS: LazyLock<Statements> =
     LazyLock::new(|| Statements::new("run_states (id, body)", 2, "ON CONFLICT (id) DO UPDATE SET body = excluded.body"));
+static NEW_JOBS: LazyLock<Statements> = LazyLock::new(|| Statements::new(JOB_COLUMNS, 6, ""));
 static JOBS: LazyLock<Statements> = LazyLock::new(|| {
     let conflict = "ON CONFLICT (id) DO UPDATE SET state = excluded.state, body = excluded.body";
-    Statements::new("jobs (id, schedule_id, scheduled_for, target, state, body)", 6, conflict)
+    Statements::new(JOB_COLUMNS, 6, conflict)
 });
 static ANSWERS: LazyLock<Statements> =
     LazyLock::new(|| Statements::new("idempotency_keys (id, body)", 2, "ON CONFLICT (id) DO UPDATE SET body = excluded.body"));
@@ -193,8 +199,10 @@ impl Written {
     pub fn of(changes: &[Change]) -> Result<Self, serde_json::Error> {
         let rows = Rows::of(changes)?;
         let tables = vec![
+            TableRows::of(&NEW_SCHEDULES, &rows.new_schedules)?,
             TableRows::of(&SCHEDULES, &rows.schedules)?,
             TableRows::of(&RUNS, &rows.runs)?,
+            TableRows::of(&NEW_JOBS, &rows.new_jobs)?,
             TableRows::of(&JOBS, &rows.jobs)?,
             TableRows::of(&ANSWERS, &rows.answers)?,
             TableRows::of(&PAUSES, &rows.pauses)?,
