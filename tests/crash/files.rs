@@ -80,19 +80,27 @@ impl Files {
         let mut database = SqliteConnection::connect_with(&options).await.expect("a database");
         let (verdict,): (String,) = sqlx::query_as("PRAGMA integrity_check").fetch_one(&mut database).await.expect("a verdict");
         assert_eq!(verdict, "ok");
-        let schedules: Vec<(String,)> =
-            sqlx::query_as("SELECT body FROM schedules").fetch_all(&mut database).await.expect("schedules");
+        let rows = "SELECT schedules.body, run_states.body FROM schedules LEFT JOIN run_states USING (id)";
+        let schedules: Vec<(String, Option<String>)> = sqlx::query_as(rows).fetch_all(&mut database).await.expect("schedules");
         let jobs: Vec<(String,)> = sqlx::query_as("SELECT body FROM jobs").fetch_all(&mut database).await.expect("jobs");
         let outbox: Vec<(Option<String>,)> =
             sqlx::query_as("SELECT event FROM audit_outbox ORDER BY position").fetch_all(&mut database).await.expect("events");
         database.close().await.expect("closed");
-        let schedules = schedules.iter().map(|(body,)| serde_json::from_str(body).expect("a schedule")).collect();
+        let schedules = schedules.iter().map(|(body, run)| schedule(body, run.as_deref())).collect();
         let jobs: Vec<Job> = jobs.iter().map(|(body,)| serde_json::from_str(body).expect("a job")).collect();
         check_whole(schedules, &jobs);
         let running = jobs.iter().filter(|job| job.state == JobState::Running).cloned().collect();
         let jobs = jobs.into_iter().map(|job| (job.id.to_string(), job)).collect();
         Snapshot { jobs, running, outbox: outbox.into_iter().map(|(event,)| event).collect() }
     }
+}
+
+/// A schedule as it stands in its two rows.
+fn schedule(body: &str, run: Option<&str>) -> Schedule {
+    let schedule: Schedule = serde_json::from_str(body).expect("a schedule");
+    let Some(run) = run else { return schedule };
+    let run: Value = serde_json::from_str(run).expect("a run state");
+    Schedule { run: serde_json::from_value(run["run"].clone()).expect("a run state"), ..schedule }
 }
 
 /// A fire has one job, and what is written in one commit belongs together.

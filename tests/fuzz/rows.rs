@@ -11,6 +11,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
 use tempfile::TempDir;
 use themis_maintenance::domain::audit::EncodedEvent;
 use themis_maintenance::domain::ports::{Change, OutboxCommit, Store as _, StoredState};
+use themis_maintenance::domain::schedule::Schedule;
 use themis_maintenance::storage::SqliteStore;
 use tokio::runtime::Runtime;
 
@@ -58,6 +59,9 @@ const WORDS: &[&str] = &[
     "jobs",
     "idempotency_keys",
     "audit_outbox",
+    "run_states",
+    "schedule_id",
+    "last_run_state",
     "pauses",
     "freezes",
     "pause",
@@ -80,7 +84,9 @@ const WORDS: &[&str] = &[
 /// With another id, the row beside the one that is tried.
 const NEIGHBOUR: &str = include_str!("corpus/stored-row/schedule");
 const TABLES: [&str; 6] = ["schedules", "jobs", "idempotency_keys", "audit_outbox", "pauses", "freezes"];
-const EMPTY: &str = "DELETE FROM schedules; DELETE FROM jobs; DELETE FROM idempotency_keys; DELETE FROM audit_outbox; DELETE FROM pauses; DELETE FROM freezes";
+/// Of the neighbour; what is read of it becomes part of another row.
+const RUN_STATES: &str = "run_states";
+const EMPTY: &str = "DELETE FROM schedules; DELETE FROM run_states; DELETE FROM jobs; DELETE FROM idempotency_keys; DELETE FROM audit_outbox; DELETE FROM pauses; DELETE FROM freezes";
 
 #[test]
 fn a_row_is_read_as_it_was_written_or_set_aside() {
@@ -135,14 +141,15 @@ impl Database {
 
     async fn judge(&self, input: &[u8]) -> Verdict {
         let line_end = input.iter().position(|byte| *byte == b'\n').unwrap_or(0);
-        let Some(table) = TABLES.into_iter().find(|table| table.as_bytes() == &input[..line_end]) else {
+        let is_of = |table: &str| table.as_bytes() == &input[..line_end];
+        if is_of(RUN_STATES) {
+            return self.judge_run_state(&input[line_end + 1..]).await;
+        }
+        let Some(table) = TABLES.into_iter().find(|table| is_of(table)) else {
             return Ok("no table".into());
         };
         let body = &input[line_end + 1..];
-        self.execute(EMPTY).await?;
-        self.execute("DELETE FROM damaged_rows").await?;
-        let neighbour = NEIGHBOUR.split_once('\n').context("a table")?.1.replace("\"tried\"", "\"intact\"");
-        self.insert("schedules", "intact", neighbour.as_bytes()).await?;
+        self.insert_neighbour().await?;
         self.insert(table, &id_of(table, body), body).await?;
 
         let loaded = self.store.load().await.context("one row keeps the others from being loaded")?;
@@ -178,6 +185,34 @@ impl Database {
         Ok(format!("{table}: read, {state}"))
     }
 
+    /// A run state is read and written again as it was, or set aside with its schedule.
+    async fn judge_run_state(&self, body: &[u8]) -> Verdict {
+        self.insert_neighbour().await?;
+        let without = self.store.load().await?.schedules;
+        self.insert(RUN_STATES, "intact", body).await?;
+        let loaded = self.store.load().await.context("one row keeps the others from being loaded")?;
+        let [schedule] = &loaded.schedules[..] else {
+            let damaged = loaded.damaged_rows;
+            ensure!(loaded.schedules.is_empty() && damaged == 2, "{damaged} rows are set aside of a schedule and its run state");
+            return Ok("run_states: damaged".into());
+        };
+        ensure!(loaded.damaged_rows == 0, "it is used and set aside");
+        let fired = Schedule { definition: Arc::clone(&without[0].definition), ..schedule.clone() };
+        let change = Change::Schedule { before: Some(Arc::new(without[0].clone())), after: Some(Arc::new(fired)) };
+        self.store.commit(&[change], OutboxCommit::default()).await.context("what was read cannot be written")?;
+        let again = self.store.load().await?;
+        ensure!(&again.schedules[..] == std::slice::from_ref(schedule), "written and read again it is another one: {again:?}");
+        Ok("run_states: read".into())
+    }
+
+    /// Nothing but a schedule that can be read.
+    async fn insert_neighbour(&self) -> anyhow::Result<()> {
+        self.execute(EMPTY).await?;
+        self.execute("DELETE FROM damaged_rows").await?;
+        let neighbour = NEIGHBOUR.split_once('\n').context("a table")?.1.replace("\"tried\"", "\"intact\"");
+        self.insert("schedules", "intact", neighbour.as_bytes()).await
+    }
+
     async fn execute(&self, statements: &'static str) -> anyhow::Result<()> {
         sqlx::raw_sql(statements).execute(&self.direct).await?;
         Ok(())
@@ -190,6 +225,7 @@ impl Database {
             "jobs" => {
                 "INSERT INTO jobs (id, schedule_id, scheduled_for, target, state, body) VALUES (?1, 'a', 1, 'default', 'PENDING', CAST(?2 AS TEXT))"
             }
+            RUN_STATES => "INSERT INTO run_states (id, body) VALUES (?1, CAST(?2 AS TEXT))",
             "pauses" => "INSERT INTO pauses (id, body) VALUES (?1, CAST(?2 AS TEXT))",
             "freezes" => "INSERT INTO freezes (id, body) VALUES (?1, CAST(?2 AS TEXT))",
             "idempotency_keys" => "INSERT INTO idempotency_keys (id, body) VALUES (?1, CAST(?2 AS TEXT))",
