@@ -22,6 +22,7 @@ mod observe;
 mod outbox;
 pub mod precondition;
 pub mod probes;
+mod sorted;
 pub mod view;
 pub mod watch;
 

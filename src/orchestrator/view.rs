@@ -5,7 +5,7 @@
 
 mod figures;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ use parking_lot::RwLock;
 
 pub(super) use self::figures::Load;
 pub use self::figures::{Contact, Counts, JobKey, JobQuery, Page, QueueLengths, ScheduleQuery};
+use super::sorted::Sorted;
 use super::watch::{JobWatch, Watchers};
 use crate::domain::access::Access;
 use crate::domain::catalog::Catalog;
@@ -42,8 +43,7 @@ struct Inner {
     paused_schedules: usize,
     jobs: BTreeMap<JobKey, Arc<Job>>,
     created_at: HashMap<JobId, Timestamp>,
-    /// In order, oldest first.
-    jobs_of_schedule: HashMap<ScheduleId, VecDeque<JobKey>>,
+    jobs_of_schedule: HashMap<ScheduleId, Sorted<JobKey>>,
     by_state: HashMap<JobState, BTreeSet<JobKey>>,
     /// Ends of jobs that succeeded and that failed.
     succeeded: BTreeSet<JobKey>,
@@ -144,10 +144,7 @@ impl ReadView {
         // The smallest index that holds all wanted jobs; the filter above does the rest.
         let keys: Box<dyn Iterator<Item = &JobKey> + '_> = match (schedule_id, query.state, query.active) {
             (Some(id), _, _) => match inner.jobs_of_schedule.get(id) {
-                Some(keys) => {
-                    let end = query.before.map_or(keys.len(), |before| keys.partition_point(|key| *key < before));
-                    Box::new(keys.range(..end).rev())
-                }
+                Some(keys) => Box::new(keys.before(query.before.as_ref()).rev()),
                 None => Box::new(std::iter::empty()),
             },
             (None, Some(state), _) => Box::new(inner.in_state(state).range(range).rev()),
@@ -280,13 +277,8 @@ impl Inner {
             let key = job_key(before);
             self.jobs.remove(&key);
             self.created_at.remove(&before.id);
-            if let Some(keys) = self.jobs_of_schedule.get_mut(&before.schedule_id) {
-                if let Ok(place) = keys.binary_search(&key) {
-                    keys.remove(place);
-                }
-                if keys.is_empty() {
-                    self.jobs_of_schedule.remove(&before.schedule_id);
-                }
+            if self.jobs_of_schedule.get_mut(&before.schedule_id).is_some_and(|keys| keys.remove(&key)) {
+                self.jobs_of_schedule.remove(&before.schedule_id);
             }
             if let Some(keys) = self.by_state.get_mut(&before.state) {
                 keys.remove(&key);
@@ -300,11 +292,7 @@ impl Inner {
             let key = job_key(after);
             self.jobs.insert(key, Arc::clone(after));
             self.created_at.insert(after.id, after.created_at);
-            let keys = self.jobs_of_schedule.entry(after.schedule_id.clone()).or_default();
-            // At the end, as a rule.
-            if let Err(place) = keys.binary_search(&key) {
-                keys.insert(place, key);
-            }
+            self.jobs_of_schedule.entry(after.schedule_id.clone()).or_default().insert(key);
             self.by_state.entry(after.state).or_default().insert(key);
             if let Some((ends, end)) = self.ends(after) {
                 ends.insert(end);

@@ -15,6 +15,7 @@ use crate::domain::ports::{Change, TaskCall};
 use crate::domain::schedule::Schedule;
 use crate::domain::target_state::TargetState;
 use crate::domain::time::Timestamp;
+use crate::orchestrator::sorted::Sorted;
 
 /// Something that has to be looked at when its time comes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,29 +38,8 @@ pub(super) struct TargetQueue {
     pub running: usize,
 }
 
-/// A few jobs in the order of their ids: nearly always one, and there are as many of these as schedules.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Jobs(Vec<JobId>);
-
-impl Jobs {
-    fn insert(&mut self, job: JobId) {
-        if let Err(place) = self.0.binary_search(&job) {
-            self.0.insert(place, job);
-        }
-    }
-
-    /// True when none is left.
-    fn remove(&mut self, job: JobId) -> bool {
-        if let Ok(place) = self.0.binary_search(&job) {
-            self.0.remove(place);
-        }
-        self.0.is_empty()
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &JobId> {
-        self.0.iter()
-    }
-}
+/// A few jobs: nearly always one, and there are as many of these as schedules.
+type Jobs = Sorted<JobId>;
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(in crate::orchestrator) struct State {
@@ -294,11 +274,11 @@ impl State {
         if self.queues.get(&job.target).is_some_and(|queue| *queue == TargetQueue::default()) {
             self.queues.remove(&job.target);
         }
-        if self.active.get_mut(&job.schedule_id).is_some_and(|active| active.remove(job.id)) {
+        if self.active.get_mut(&job.schedule_id).is_some_and(|active| active.remove(&job.id)) {
             self.active.remove(&job.schedule_id);
         }
         let fire = (job.schedule_id.clone(), job.scheduled_for);
-        if self.fires.get_mut(&fire).is_some_and(|jobs| jobs.remove(job.id)) {
+        if self.fires.get_mut(&fire).is_some_and(|jobs| jobs.remove(&job.id)) {
             self.fires.remove(&fire);
         }
         self.jobs.remove(&job.id);

@@ -104,26 +104,24 @@ impl SqliteStore {
     /// Schedules, each with its latest run state. One whose run state cannot be read is set aside with it: what its row holds is from before,
     /// when it was perhaps not paused.
     pub(super) async fn read_schedules(&self) -> Result<Vec<Schedule>, sqlx::Error> {
-        let schedules = self.read::<Schedule>("schedules").await?;
+        let mut schedules = self.read::<Schedule>("schedules").await?;
         let (runs, damaged) = self.read_sound::<RunRow<'static>>("run_states").await?;
-        let mut runs: HashMap<ScheduleId, RunRow> = runs.into_iter().map(|row| (row.schedule_id.clone(), row)).collect();
         let damaged: HashSet<Vec<u8>> = damaged.into_iter().collect();
-        let mut read = Vec::with_capacity(schedules.len());
-        for mut schedule in schedules {
-            if damaged.contains(schedule.id.as_str().as_bytes()) {
-                self.set_entity_aside("schedules", schedule.id.as_str(), &schedule, "its run state cannot be read").await?;
-                continue;
-            }
+        let lost = schedules.extract_if(.., |schedule| damaged.contains(schedule.id.as_str().as_bytes()));
+        for schedule in lost.collect::<Vec<_>>() {
+            self.set_entity_aside("schedules", schedule.id.as_str(), &schedule, "its run state cannot be read").await?;
+        }
+        let mut runs: HashMap<ScheduleId, RunRow> = runs.into_iter().map(|row| (row.schedule_id.clone(), row)).collect();
+        for schedule in &mut schedules {
             if let Some(row) = runs.remove(&schedule.id) {
                 schedule.run = row.run.into_owned();
             }
-            read.push(schedule);
         }
         // Left there, it would become that of the next schedule of its name.
         for (id, row) in runs {
             self.set_entity_aside("run_states", id.as_str(), &row, "there is no such schedule").await?;
         }
-        Ok(read)
+        Ok(schedules)
     }
 
     pub(super) async fn read_outbox(&self) -> Result<Vec<OutboxEntry>, sqlx::Error> {

@@ -39,6 +39,11 @@ impl Statements {
         Self { columns, texts: (0..=LARGEST_POWER).map(statement).collect() }
     }
 
+    /// Of a table with nothing but ids and bodies.
+    fn of_bodies(table: &str) -> Self {
+        Self::new(&format!("{table} (id, body)"), 2, "ON CONFLICT (id) DO UPDATE SET body = excluded.body")
+    }
+
     /// The longest statement for at most so many rows, and how many it writes. There is at least one row.
     fn longest(&self, rows: usize) -> (usize, &str) {
         let power = rows.ilog2().min(LARGEST_POWER);
@@ -54,19 +59,15 @@ static SCHEDULES: LazyLock<Statements> = LazyLock::new(|| {
     let conflict = "ON CONFLICT (id) DO UPDATE SET version = excluded.version, body = excluded.body";
     Statements::new(SCHEDULE_COLUMNS, 3, conflict)
 });
-static RUNS: LazyLock<Statements> =
-    LazyLock::new(|| Statements::new("run_states (id, body)", 2, "ON CONFLICT (id) DO UPDATE SET body = excluded.body"));
+static RUNS: LazyLock<Statements> = LazyLock::new(|| Statements::of_bodies("run_states"));
 static NEW_JOBS: LazyLock<Statements> = LazyLock::new(|| Statements::new(JOB_COLUMNS, 6, ""));
 static JOBS: LazyLock<Statements> = LazyLock::new(|| {
     let conflict = "ON CONFLICT (id) DO UPDATE SET state = excluded.state, body = excluded.body";
     Statements::new(JOB_COLUMNS, 6, conflict)
 });
-static ANSWERS: LazyLock<Statements> =
-    LazyLock::new(|| Statements::new("idempotency_keys (id, body)", 2, "ON CONFLICT (id) DO UPDATE SET body = excluded.body"));
-static PAUSES: LazyLock<Statements> =
-    LazyLock::new(|| Statements::new("pauses (id, body)", 2, "ON CONFLICT (id) DO UPDATE SET body = excluded.body"));
-static FREEZES: LazyLock<Statements> =
-    LazyLock::new(|| Statements::new("freezes (id, body)", 2, "ON CONFLICT (id) DO UPDATE SET body = excluded.body"));
+static ANSWERS: LazyLock<Statements> = LazyLock::new(|| Statements::of_bodies("idempotency_keys"));
+static PAUSES: LazyLock<Statements> = LazyLock::new(|| Statements::of_bodies("pauses"));
+static FREEZES: LazyLock<Statements> = LazyLock::new(|| Statements::of_bodies("freezes"));
 static OUTBOX: LazyLock<Statements> = LazyLock::new(|| Statements::new("audit_outbox (position, event_id, event)", 3, ""));
 
 /// What most bodies need, so that they are not moved while they are written.
@@ -101,6 +102,11 @@ trait Row {
     fn write(&self, cells: &mut Vec<Cell>) -> Result<(), serde_json::Error>;
 }
 
+fn id_and_body(id: String, entity: &impl serde::Serialize, cells: &mut Vec<Cell>) -> Result<(), serde_json::Error> {
+    cells.extend([Cell::Text(id), Cell::Text(body(entity)?)]);
+    Ok(())
+}
+
 impl Row for &Schedule {
     fn write(&self, cells: &mut Vec<Cell>) -> Result<(), serde_json::Error> {
         cells.extend([Cell::Text(self.id.to_string()), Cell::Number(signed(self.version)), Cell::Text(body(self)?)]);
@@ -110,8 +116,7 @@ impl Row for &Schedule {
 
 impl Row for RunRow<'_> {
     fn write(&self, cells: &mut Vec<Cell>) -> Result<(), serde_json::Error> {
-        cells.extend([Cell::Text(self.schedule_id.to_string()), Cell::Text(body(self)?)]);
-        Ok(())
+        id_and_body(self.schedule_id.to_string(), self, cells)
     }
 }
 
@@ -131,22 +136,19 @@ impl Row for &Job {
 
 impl Row for &IdempotencyRecord {
     fn write(&self, cells: &mut Vec<Cell>) -> Result<(), serde_json::Error> {
-        cells.extend([Cell::Text(answer_id(&self.id)?), Cell::Text(body(self)?)]);
-        Ok(())
+        id_and_body(answer_id(&self.id)?, self, cells)
     }
 }
 
 impl Row for PauseRow {
     fn write(&self, cells: &mut Vec<Cell>) -> Result<(), serde_json::Error> {
-        cells.extend([Cell::Text(self.row_id()?), Cell::Text(body(self)?)]);
-        Ok(())
+        id_and_body(self.row_id()?, self, cells)
     }
 }
 
 impl Row for &Freeze {
     fn write(&self, cells: &mut Vec<Cell>) -> Result<(), serde_json::Error> {
-        cells.extend([Cell::Text(self.row_id()?), Cell::Text(body(self)?)]);
-        Ok(())
+        id_and_body(self.row_id()?, self, cells)
     }
 }
 
