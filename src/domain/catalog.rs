@@ -132,7 +132,7 @@ impl Catalog {
     }
 
     /// A task's parameters over the target's defaults for its type.
-    pub fn parameters(&self, target: &str, task: &TaskSpec) -> Parameters {
+    pub fn parameters<'a>(&'a self, target: &str, task: &'a TaskSpec) -> Cow<'a, Parameters> {
         task.parameters.over(self.targets.get(target).and_then(|found| found.parameters.get(&task.task_type)))
     }
 

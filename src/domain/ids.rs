@@ -3,15 +3,15 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
 /// The longest schedule id, in bytes.
 pub const MAX_SCHEDULE_ID_BYTES: usize = 256;
 
 /// A schedule's id: `[A-Za-z0-9_-][A-Za-z0-9._-]*`, at most 256 bytes, no `..`. Cheap to clone.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ScheduleId(Arc<str>);
 
 /// Why a text is not a schedule id. The message is meant for the person who sent it.
@@ -47,7 +47,7 @@ impl ScheduleId {
         if text.starts_with('.') || !text.bytes().all(allowed) {
             return Err(ScheduleIdError::Character);
         }
-        if text.contains("..") {
+        if text.as_bytes().windows(2).any(|pair| pair == b"..") {
             return Err(ScheduleIdError::DoubleDot);
         }
         Ok(Self(text.into()))
@@ -70,17 +70,29 @@ impl fmt::Display for ScheduleId {
     }
 }
 
-impl TryFrom<String> for ScheduleId {
-    type Error = ScheduleIdError;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        Self::parse(&text)
+impl Serialize for ScheduleId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
     }
 }
 
-impl From<ScheduleId> for String {
-    fn from(id: ScheduleId) -> Self {
-        id.0.as_ref().to_owned()
+impl<'de> Deserialize<'de> for ScheduleId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+
+        impl Visitor<'_> for Text {
+            type Value = ScheduleId;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a string")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<ScheduleId, E> {
+                ScheduleId::parse(text).map_err(E::custom)
+            }
+        }
+
+        deserializer.deserialize_str(Text)
     }
 }
 

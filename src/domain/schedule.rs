@@ -1,5 +1,6 @@
 //! Schedules: what their authors decide (the definition) and what the service keeps beside it.
 
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -296,13 +297,14 @@ impl ScheduleDefinition {
 
     fn task_warnings(&self, catalog: &Catalog) -> Vec<String> {
         let mut warnings = Vec::new();
-        let names = super::task::resolved_names(&self.tasks);
+        // Most schedules give no cause for a warning, and every document asks.
+        let names = LazyCell::new(|| super::task::resolved_names(&self.tasks));
         let targets = self.target.resolve(catalog);
-        for (task, name) in self.tasks.iter().zip(&names) {
+        for (index, task) in self.tasks.iter().enumerate() {
             for target in &targets {
                 for parameters in catalog.parameters(target, task).each() {
                     let Some(words) = task_warning(catalog, target, task.task_type, parameters) else { continue };
-                    let warning = format!("task '{name}': {words}");
+                    let warning = format!("task '{}': {words}", names[index]);
                     if warnings.contains(&warning) {
                         continue;
                     }

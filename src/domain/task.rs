@@ -1,5 +1,6 @@
 //! The 19 task types, the steps of a schedule, and the order in which they run.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -106,21 +107,21 @@ impl Parameters {
 
     /// These parameters laid over a target's defaults. Without any of its own a task takes the defaults as they are; objects are
     /// merged member by member, into each object of a list; a list of defaults stands only where nothing was said.
-    pub fn over(&self, defaults: Option<&Self>) -> Self {
-        let Some(defaults) = defaults else { return self.clone() };
+    pub fn over<'a>(&'a self, defaults: Option<&'a Self>) -> Cow<'a, Self> {
+        let Some(defaults) = defaults else { return Cow::Borrowed(self) };
         if self.is_empty() {
-            return defaults.clone();
+            return Cow::Borrowed(defaults);
         }
-        let Self::One(base) = defaults else { return self.clone() };
+        let Self::One(base) = defaults else { return Cow::Borrowed(self) };
         let merged = |own: &Map<String, Value>| {
             let mut all = base.clone();
             all.extend(own.iter().map(|(name, value)| (name.clone(), value.clone())));
             all
         };
-        match self {
+        Cow::Owned(match self {
             Self::One(own) => Self::One(merged(own)),
             Self::Many(list) => Self::Many(list.iter().map(merged).collect()),
-        }
+        })
     }
 }
 
@@ -164,21 +165,17 @@ impl TaskSpec {
 /// The name by which each step is known in jobs and in `depends_on`: the author's, else the type's name, with `-2`, `-3`, …
 /// where that is taken.
 pub fn resolved_names(tasks: &[TaskSpec]) -> Vec<String> {
-    let mut taken: Vec<String> = tasks.iter().filter_map(|task| task.name.clone()).collect();
-    tasks
-        .iter()
-        .map(|task| {
-            task.name.clone().unwrap_or_else(|| {
-                let base = task.task_type.as_str();
-                let free = (1..)
-                    .map(|n: u32| if n == 1 { base.to_owned() } else { format!("{base}-{n}") })
-                    .find(|candidate| !taken.contains(candidate))
-                    .expect("an endless range of names has a free one");
-                taken.push(free.clone());
-                free
-            })
-        })
-        .collect()
+    let mut taken: Vec<Cow<'_, str>> = tasks.iter().filter_map(|task| task.name.as_deref().map(Cow::Borrowed)).collect();
+    let mut free_name = |task_type: TaskType| {
+        let base = task_type.as_str();
+        let free = (1..)
+            .map(|n: u32| if n == 1 { Cow::Borrowed(base) } else { Cow::Owned(format!("{base}-{n}")) })
+            .find(|candidate| !taken.contains(candidate))
+            .expect("an endless range of names has a free one");
+        taken.push(free.clone());
+        free.into_owned()
+    };
+    tasks.iter().map(|task| task.name.clone().unwrap_or_else(|| free_name(task.task_type))).collect()
 }
 
 /// Why steps cannot be put in order.
@@ -218,6 +215,9 @@ impl OrderError {
 /// An unknown name in `depends_on`, or a cycle.
 pub fn execution_order(tasks: &[TaskSpec]) -> Result<Vec<usize>, OrderError> {
     // Most lists are in order as they stand, and this is asked at every fire.
+    if tasks.iter().all(|task| task.depends_on.is_empty()) {
+        return Ok((0..tasks.len()).collect());
+    }
     if tasks.iter().all(|task| task.depends_on.is_empty()) {
         return Ok((0..tasks.len()).collect());
     }

@@ -176,7 +176,8 @@ fn the_examples_on_targets_can_be_put_to_use() {
         lines(groups)
     );
     let config = accepted(&text);
-    let rebuilds = config.catalog.parameters("default", &TaskSpec::plain(TaskType::IndexRebuild));
+    let task = TaskSpec::plain(TaskType::IndexRebuild);
+    let rebuilds = config.catalog.parameters("default", &task);
     assert_eq!(rebuilds.each().len(), 2);
     assert_eq!(config.targets["default"].preflight.len(), 2);
     assert_eq!(config.catalog.target("default").expect("a target").preflight, Some(Duration::from_secs(30)));

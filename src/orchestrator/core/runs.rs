@@ -143,8 +143,8 @@ impl Step<'_> {
         task.state = JobState::Running;
         task.started_at = Some(self.now);
         // A retry brings its calls along, and knows which of them succeeded.
-        if let (Parameters::Many(list), true) = (parameters, task.items.is_empty()) {
-            task.items = list.into_iter().map(JobItem::waiting).collect();
+        if let (Parameters::Many(list), true) = (parameters.as_ref(), task.items.is_empty()) {
+            task.items = list.iter().cloned().map(JobItem::waiting).collect();
         }
     }
 

@@ -17,8 +17,9 @@ use tokio_util::sync::CancellationToken;
 /// After so many commits, or so many bytes of rows, the log is brought over: some megabytes of pages either way.
 const COMMITS: u64 = 64;
 const BYTES: u64 = 4 << 20;
-/// The length of the log at which the writer brings it over itself: 32 MiB, which a start reads in a moment.
-pub(super) const WRITER_PAGES: &str = "8192";
+/// The length of the log at which the writer brings it over itself: 32 MiB, which a start reads in a moment; half of it in a file with
+/// smaller pages.
+pub(super) const WRITER_PAGES: &str = "4096";
 /// What is kept of the log's file when it begins anew.
 pub(super) const KEPT_BYTES: &str = "33554432";
 
