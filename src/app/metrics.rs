@@ -7,7 +7,7 @@ use crate::domain::schedule::Frequency;
 use crate::domain::target_state::Breaker;
 use crate::domain::task::TaskType;
 use crate::executor::RequestMetrics;
-use crate::http::{self, HttpMetrics, KeyRing, TokenVerifier};
+use crate::http::{self, DocumentedOperation, HttpMetrics, KeyRing, TokenVerifier};
 use crate::orchestrator::{HealthRegistry, OrchestratorHandle};
 use crate::telemetry::{LabelSets, Metrics};
 use std::sync::Arc;
@@ -41,18 +41,8 @@ pub(super) fn label_sets(
 
 /// Method, route and status of success of every operation, as the OpenAPI document lists them.
 pub(super) fn routes_of_the_document() -> Vec<(String, String, u16)> {
-    let document = serde_json::to_value(http::openapi()).unwrap_or_default();
-    let paths = document["paths"].as_object().into_iter().flatten();
-    let operations = paths.flat_map(|(path, item)| {
-        item.as_object().into_iter().flatten().map(move |(method, operation)| (path, method, operation))
-    });
-    let routes = operations.filter_map(|(path, method, operation)| {
-        let statuses = operation["responses"].as_object()?.keys().filter_map(|status| status.parse().ok());
-        // The highest, as a trial of what is answered 201 is answered 200.
-        let success = statuses.filter(|status| (200..300).contains(status)).max()?;
-        Some((method.to_ascii_uppercase(), path.clone(), success))
-    });
-    routes.collect()
+    let route = |operation: &DocumentedOperation| (operation.method.to_string(), operation.route.clone(), operation.success);
+    http::operations().iter().map(route).collect()
 }
 
 /// Counts requests in both directions, and reads the gauges off the view when somebody scrapes.

@@ -3,8 +3,7 @@
 
 mod repeats;
 
-use std::collections::HashMap;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{Method, StatusCode};
@@ -14,7 +13,7 @@ use axum::response::Response;
 use self::repeats::{Kind, LeftOut, Repeats};
 use super::BASE_PATH;
 use super::context::RequestContext;
-use super::openapi;
+use super::openapi::{self, DocumentedOperation};
 use super::problem::Problem;
 use super::state::HttpState;
 use crate::domain::audit::{AuditEvent, AuditOutcome, EncodedEvent};
@@ -26,9 +25,6 @@ use crate::domain::target_input::can_name_a_target;
 const ANONYMOUS: &str = "anonymous";
 /// The action of a request that no operation of the document describes.
 const UNKNOWN_OPERATION: &str = "unknown_operation";
-
-/// Operation ids by method and route, as the document has them.
-static OPERATIONS: LazyLock<HashMap<(Method, String), String>> = LazyLock::new(openapi::operation_ids);
 
 /// What the layer works with.
 #[derive(Clone)]
@@ -124,8 +120,10 @@ fn is_trial(query: Option<&str>) -> bool {
 fn action(method: &Method, route: Option<&MatchedPath>) -> &'static str {
     // HEAD is GET without the answer's body.
     let method = if *method == Method::HEAD { &Method::GET } else { method };
-    let operation = route.and_then(|route| OPERATIONS.get(&(method.clone(), route.as_str().to_owned())));
-    operation.map_or(UNKNOWN_OPERATION, String::as_str)
+    let is_it = |operation: &&DocumentedOperation| {
+        operation.method == *method && route.is_some_and(|route| operation.route == route.as_str())
+    };
+    openapi::operations().iter().find(is_it).map_or(UNKNOWN_OPERATION, |operation| operation.id.as_str())
 }
 
 /// What the request is about: a schedule, a job, or the path where it names neither.
@@ -193,8 +191,9 @@ mod tests {
 
     #[test]
     fn every_write_of_the_document_has_its_operation_id() {
+        let operations = openapi::operations().iter();
         let writes: Vec<&str> =
-            OPERATIONS.iter().filter(|((method, _), _)| method != Method::GET).map(|(_, id)| id.as_str()).collect();
+            operations.filter(|operation| operation.method != Method::GET).map(|operation| operation.id.as_str()).collect();
         assert_eq!(writes.len(), 18, "{writes:?}");
     }
 }

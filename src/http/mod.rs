@@ -53,7 +53,7 @@ pub use auth::{
     AuthKeysProbe, FetchError, KeyMetrics, KeyRing, KeyRingSettings, KeyRingStatus, KeySetSource, TokenError, VerifierSettings,
     key_set_source,
 };
-pub use openapi::{openapi, openapi_json};
+pub use openapi::{DocumentedOperation, openapi, openapi_json, operations};
 pub use problem::{Problem, ProblemKind};
 pub use rate_limits::RateLimits;
 pub use server::{HttpServer, ListenerSettings, ServerError};

@@ -214,8 +214,15 @@ impl ReadView {
         jobs: impl Iterator<Item = &'a Arc<Job>>,
         holds: Holds,
     ) {
-        let mut fresh = Inner { holds: Arc::new(holds), ..Inner::default() };
-        schedules.for_each(|schedule| fresh.replace_schedule(None, Some(schedule)));
+        // Made at once, of what stands in order already.
+        let schedules: BTreeMap<_, _> = schedules.map(|schedule| (schedule.id.clone(), Arc::clone(schedule))).collect();
+        let mut fresh = Inner {
+            enabled_schedules: schedules.values().filter(|schedule| schedule.definition.enabled).count(),
+            paused_schedules: schedules.values().filter(|schedule| schedule.run.pause.is_some()).count(),
+            schedules,
+            holds: Arc::new(holds),
+            ..Inner::default()
+        };
         jobs.for_each(|job| fresh.replace_job(None, Some(job)));
         let mut inner = self.inner.write();
         fresh.targets = std::mem::take(&mut inner.targets);

@@ -4,10 +4,10 @@ mod finish;
 pub(super) mod problem_sets;
 mod schemas;
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use axum::http::Method;
+use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{HttpMethod, OpenApi};
 use utoipa::{Modify, OpenApi as _};
@@ -74,17 +74,35 @@ pub fn openapi_json() -> String {
     TEXT.clone()
 }
 
-/// The operation id of every method and route.
-pub(super) fn operation_ids() -> HashMap<(Method, String), String> {
-    let mut ids = HashMap::new();
-    for (path, item) in openapi().paths.paths {
-        for (method, operation) in finish::operations(item) {
-            if let (Some(method), Some(id)) = (method_of(&method), operation.operation_id) {
-                ids.insert((method, path.clone()), id);
-            }
-        }
-    }
-    ids
+/// An operation of the document.
+pub struct DocumentedOperation {
+    /// Its method.
+    pub method: Method,
+    /// Its path, with placeholders.
+    pub route: String,
+    /// Its operation id.
+    pub id: String,
+    /// The status of success.
+    pub success: u16,
+}
+
+/// Every operation of the document. Put together once: a start needs it, and the whole document is seldom asked for.
+pub fn operations() -> &'static [DocumentedOperation] {
+    static OPERATIONS: LazyLock<Vec<DocumentedOperation>> = LazyLock::new(|| {
+        let document = routes::documented().merge(routes::metrics()).into_openapi();
+        let operations = document.paths.paths.into_iter().flat_map(|(path, item)| {
+            finish::operations(item).map(move |(method, operation)| documented_operation(path.clone(), &method, operation))
+        });
+        operations.flatten().collect()
+    });
+    &OPERATIONS
+}
+
+fn documented_operation(route: String, method: &HttpMethod, operation: Operation) -> Option<DocumentedOperation> {
+    let statuses = operation.responses.responses.keys().filter_map(|status| status.parse().ok());
+    // The highest, as a trial of what is answered 201 is answered 200.
+    let success = statuses.filter(|status| (200..300).contains(status)).max()?;
+    Some(DocumentedOperation { method: method_of(method)?, route, id: operation.operation_id?, success })
 }
 
 fn method_of(method: &HttpMethod) -> Option<Method> {

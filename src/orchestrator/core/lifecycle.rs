@@ -1,6 +1,6 @@
 //! Beginning and end: what was stored, bundles, pruning, draining.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::runs::{end_items, interrupted_message};
@@ -17,8 +17,11 @@ use crate::domain::schedule_input::ScheduleInput;
 /// Jobs of one plan share one definition, as they did when they were made: read from the store, each has a copy of its own.
 fn share_definitions(schedules: &[Schedule], jobs: Vec<Job>) -> Vec<Job> {
     let mut jobs: Vec<Job> = jobs.into_iter().map(Job::adopt_defaults).collect();
-    let mut known: HashMap<ScheduleId, Arc<ScheduleDefinition>> =
-        schedules.iter().map(|schedule| (schedule.id.clone(), Arc::clone(&schedule.definition))).collect();
+    let mut known: HashMap<ScheduleId, Arc<ScheduleDefinition>> = HashMap::new();
+    // Most schedules have no jobs: they fire once a day or less.
+    let with_jobs: HashSet<&ScheduleId> = jobs.iter().map(|job| &job.schedule_id).collect();
+    let schedules = schedules.iter().filter(|schedule| with_jobs.contains(&schedule.id));
+    known.extend(schedules.map(|schedule| (schedule.id.clone(), Arc::clone(&schedule.definition))));
     for job in &mut jobs {
         let shared = known.entry(job.schedule_id.clone()).or_insert_with(|| Arc::clone(&job.definition));
         if **shared == *job.definition {
@@ -39,13 +42,12 @@ impl State {
             stored;
         let jobs =
             share_definitions(&schedules, jobs).into_iter().map(|job| Change::Job { before: None, after: Some(Arc::new(job)) });
-        let schedules = schedules.into_iter().map(|schedule| Change::Schedule { before: None, after: Some(Arc::new(schedule)) });
         let answers = idempotency.into_iter().map(|record| Change::Idempotency { before: None, after: Some(Arc::new(record)) });
         let pauses = pauses.into_iter().map(|(place, pause)| Change::Pause { place, before: None, after: Some(Arc::new(pause)) });
         let freezes = freezes.into_iter().map(|freeze| Change::Freeze { before: None, after: Some(Arc::new(freeze)) });
         let bundles = installed_bundles.into_iter().map(|name| Change::BundleInstalled { name });
-        let mut state = Self::default();
-        schedules.chain(jobs).chain(answers).chain(pauses).chain(freezes).chain(bundles).for_each(|change| state.apply(&change));
+        let mut state = Self::of_schedules(schedules.into_iter().map(Arc::new).collect());
+        jobs.chain(answers).chain(pauses).chain(freezes).chain(bundles).for_each(|change| state.apply(&change));
         state
     }
 }

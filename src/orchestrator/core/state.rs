@@ -214,20 +214,24 @@ impl State {
         }
     }
 
-    fn put_schedule(&mut self, schedule: &Arc<Schedule>) {
-        if let Some(at) = schedule.run.next_run_at {
-            self.due.insert((at, Due::Fire(schedule.id.clone())));
+    /// A state of nothing but schedules. A tree that is made of many at once takes a fraction of what it takes to insert each.
+    pub(super) fn of_schedules(schedules: Vec<Arc<Schedule>>) -> Self {
+        Self {
+            due: schedules.iter().flat_map(|schedule| fire_due(schedule).into_iter().chain(pause_due(schedule))).collect(),
+            schedules: schedules.into_iter().map(|schedule| (schedule.id.clone(), schedule)).collect(),
+            ..Self::default()
         }
+    }
+
+    fn put_schedule(&mut self, schedule: &Arc<Schedule>) {
+        self.due.extend(fire_due(schedule));
         self.due.extend(pause_due(schedule));
         self.schedules.insert(schedule.id.clone(), Arc::clone(schedule));
     }
 
     /// Nothing of it is due any more.
     fn forget_schedule(&mut self, schedule: &Schedule) {
-        if let Some(at) = schedule.run.next_run_at {
-            self.due.remove(&(at, Due::Fire(schedule.id.clone())));
-        }
-        if let Some(due) = pause_due(schedule) {
+        for due in fire_due(schedule).into_iter().chain(pause_due(schedule)) {
             self.due.remove(&due);
         }
     }
@@ -297,6 +301,11 @@ impl State {
     fn queue(&mut self, job: &Job) -> &mut TargetQueue {
         self.queues.entry(job.target.clone()).or_default()
     }
+}
+
+/// A schedule's next fire.
+fn fire_due(schedule: &Schedule) -> Option<(Timestamp, Due)> {
+    Some((schedule.run.next_run_at?, Due::Fire(schedule.id.clone())))
 }
 
 /// When a schedule's pause ends by itself.

@@ -6,7 +6,6 @@
 use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
-use tokio::task::JoinSet;
 
 use super::SqliteStore;
 use super::rows::{Entity, RunRow, entity, outbox_entry};
@@ -22,10 +21,13 @@ macro_rules! page_of {
             "SELECT CAST(group_concat(octet_length(id) || ' ' || octet_length(body) || ' ' || id || body, '') AS BLOB), CAST(max(id) AS BLOB) ",
             "FROM (SELECT id, body FROM ",
             $table,
-            " WHERE id > CAST(?1 AS TEXT) ORDER BY id LIMIT 2000)"
+            " WHERE id > CAST(?1 AS TEXT) ORDER BY id LIMIT 500)"
         )
     };
 }
+
+/// A row of a schedule is longer, one of a run shorter.
+const USUAL_ROW_BYTES: usize = 256;
 
 /// What a page holds.
 struct Page<T> {
@@ -40,7 +42,7 @@ struct Damaged {
 }
 
 fn parse<T: Entity>(mut page: &[u8]) -> Page<T> {
-    let mut found = Page { entities: Vec::new(), damaged: Vec::new() };
+    let mut found = Page { entities: Vec::with_capacity(page.len() / USUAL_ROW_BYTES), damaged: Vec::new() };
     while let Some((id, body)) = next_row(&mut page) {
         match entity(id, body) {
             Ok(entity) => found.entities.push(entity),
@@ -82,16 +84,22 @@ impl SqliteStore {
             "freezes" => page_of!("freezes"),
             _ => page_of!("schedules"),
         };
-        let mut pages = JoinSet::new();
+        // In the order of their ids, in which whoever takes them over keeps them.
+        let mut pages = Vec::new();
         let mut last = Vec::new();
         loop {
             let page: (Option<Vec<u8>>, Option<Vec<u8>>) = sqlx::query_as(query).bind(&last).fetch_one(&self.pool).await?;
             let (Some(page), Some(max)) = page else { break };
-            pages.spawn_blocking(move || parse::<T>(&page));
+            pages.push(tokio::task::spawn_blocking(move || parse::<T>(&page)));
             last = max;
         }
-        let (mut entities, mut damaged) = (Vec::new(), Vec::new());
-        for page in pages.join_all().await {
+        let mut read = Vec::with_capacity(pages.len());
+        for page in pages {
+            read.push(page.await.map_err(|error| sqlx::Error::Decode(error.into()))?);
+        }
+        let mut entities = Vec::with_capacity(read.iter().map(|page| page.entities.len()).sum());
+        let mut damaged = Vec::new();
+        for page in read {
             entities.extend(page.entities);
             for Damaged { id, body, error } in page.damaged {
                 self.set_aside(table, &id, &body, &error).await?;
