@@ -29,6 +29,7 @@ pub(crate) mod sample;
 pub mod schedule;
 pub mod schedule_input;
 pub mod target_input;
+pub mod target_selection;
 pub mod target_state;
 pub mod task;
 pub mod time;

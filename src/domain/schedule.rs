@@ -2,11 +2,13 @@
 
 use std::cell::LazyCell;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 
 use super::access::Access;
 use super::catalog::Catalog;
@@ -15,12 +17,11 @@ use super::ids::{JobId, ScheduleId};
 use super::job::JobState;
 use super::labels::Labels;
 use super::pause::{Pause, SkipNext};
+use super::target_selection::TargetSelection;
 use super::task::{TaskSpec, TaskType};
 use super::time::{Timestamp, serde_millis, serde_millis_option};
 use super::vocabulary::wire_enum;
 use super::window::Window;
-use std::fmt;
-use utoipa::ToSchema;
 
 wire_enum! {
     /// How often a schedule fires. A preset derives its cron expression from `window_start_hour`.
@@ -77,63 +78,6 @@ impl OnWindowClose {
     /// Where nothing else is said, as in rows that were stored before there was a choice.
     pub fn usual() -> Self {
         Self::StopBeforeNextTask
-    }
-}
-
-/// Where a schedule's jobs run: a fire makes one job for each target.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum TargetSelection {
-    /// One target.
-    One(String),
-    /// Several, in this order.
-    Many(Vec<String>),
-    /// A group of the configuration, with the members that it has when a fire comes.
-    Group {
-        /// The group's name.
-        group: String,
-    },
-}
-
-impl TargetSelection {
-    /// The targets as they are now. A group that is not configured any more stands for itself, so that its jobs start and fail with
-    /// a message that says so.
-    pub fn resolve<'a>(&'a self, catalog: &'a Catalog) -> Vec<&'a str> {
-        match self {
-            Self::One(target) => vec![target],
-            Self::Many(targets) => targets.iter().map(String::as_str).collect(),
-            Self::Group { group } => match catalog.group(group) {
-                Some(members) => members.iter().map(String::as_str).collect(),
-                None => vec![group],
-            },
-        }
-    }
-
-    /// Whether a target is among those of [`TargetSelection::resolve`].
-    pub fn includes(&self, target: &str, catalog: &Catalog) -> bool {
-        match self {
-            Self::One(one) => one == target,
-            Self::Many(targets) => targets.iter().any(|one| one == target),
-            Self::Group { group } => match catalog.group(group) {
-                Some(members) => members.iter().any(|member| member == target),
-                None => group == target,
-            },
-        }
-    }
-
-    /// Whether a caller may see and change a schedule with this id and these targets.
-    pub fn is_within(&self, access: &Access, id: &ScheduleId, catalog: &Catalog) -> bool {
-        // Most callers are not limited: no need to look up groups then.
-        access.is_unlimited() || access.allows(id, &self.resolve(catalog))
-    }
-
-    /// The first name in it.
-    pub fn first(&self) -> &str {
-        match self {
-            Self::One(target) => target,
-            Self::Many(targets) => targets.first().map_or("", String::as_str),
-            Self::Group { group } => group,
-        }
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::access::Access;
 use super::catalog::Catalog;
 use super::fields::{Fields, printable, type_name};
-use super::schedule::TargetSelection;
+use super::target_selection::TargetSelection;
 
 /// The target of a schedule that names none.
 pub const DEFAULT_TARGET: &str = "default";

@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
@@ -76,7 +78,7 @@ impl fmt::Display for TaskType {
 pub const MAX_ITEMS: usize = 256;
 
 /// What a task is told: one object, or a list of them, for each of which its call is made once.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Parameters {
     /// One call.
@@ -88,6 +90,31 @@ pub enum Parameters {
 impl Default for Parameters {
     fn default() -> Self {
         Self::One(Map::new())
+    }
+}
+
+/// Read by what it begins with: the derived form keeps all of it and then tries each variant, and every stored task has one.
+impl<'de> Deserialize<'de> for Parameters {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OneOrMany;
+
+        impl<'de> Visitor<'de> for OneOrMany {
+            type Value = Parameters;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object or a list of objects")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Parameters, A::Error> {
+                Deserialize::deserialize(MapAccessDeserializer::new(object)).map(Parameters::One)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Parameters, A::Error> {
+                Deserialize::deserialize(SeqAccessDeserializer::new(list)).map(Parameters::Many)
+            }
+        }
+
+        deserializer.deserialize_any(OneOrMany)
     }
 }
 
@@ -283,6 +310,23 @@ mod tests {
         assert_eq!(TaskType::parse(""), None);
         for task_type in TaskType::ALL {
             assert_eq!(TaskType::parse(task_type.as_str()), Some(task_type));
+        }
+    }
+
+    #[test]
+    fn parameters_are_stored_as_they_are_read() {
+        let object = |value: &str| Map::from_iter([("table".to_owned(), Value::from(value))]);
+        for parameters in [
+            Parameters::default(),
+            Parameters::One(object("a")),
+            Parameters::Many(vec![]),
+            Parameters::Many(vec![object("a"), object("b")]),
+        ] {
+            let stored = serde_json::to_string(&parameters).expect("JSON");
+            assert_eq!(serde_json::from_str::<Parameters>(&stored).ok(), Some(parameters), "{stored}");
+        }
+        for wrong in ["1", "null", "[1]", "\"a\""] {
+            assert!(serde_json::from_str::<Parameters>(wrong).is_err(), "{wrong}");
         }
     }
 

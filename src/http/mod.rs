@@ -21,6 +21,7 @@ mod buckets;
 mod client_address;
 mod context;
 mod cors;
+mod document;
 mod dto;
 mod extract;
 mod headers;

@@ -15,6 +15,10 @@ impl<T> Default for Sorted<T> {
 impl<T: Ord> Sorted<T> {
     pub fn insert(&mut self, value: T) {
         if let Err(place) = self.0.binary_search(&value) {
+            if self.0.is_empty() {
+                // Most have one value and never another.
+                self.0.reserve_exact(1);
+            }
             self.0.insert(place, value);
         }
     }

@@ -13,7 +13,8 @@ use super::preview::FirePreview;
 use crate::domain::catalog::Catalog;
 use crate::domain::job::JobState;
 use crate::domain::preview::PreviewedFire;
-use crate::domain::schedule::{Frequency, MisfirePolicy, OnWindowClose, RunState, Schedule, ScheduleDefinition, TargetSelection};
+use crate::domain::schedule::{Frequency, MisfirePolicy, OnWindowClose, RunState, Schedule, ScheduleDefinition};
+use crate::domain::target_selection::TargetSelection;
 use crate::domain::task::{Parameters, TaskSpec, TaskType};
 use crate::domain::time::{serde_millis, serde_millis_option};
 

@@ -8,6 +8,7 @@ use axum::response::Response;
 use super::actions::accepted;
 use crate::domain::job::JobState;
 use crate::http::auth::{Authorized, Read, Write};
+use crate::http::document::answer_of;
 use crate::http::dto::job::{JobList as JobListBody, JobView};
 use crate::http::extract::{IdempotencyKey, JobList, JobPath, NoQuery, Wait, cursor};
 use crate::http::job_events::JobEvents;
@@ -37,11 +38,11 @@ use crate::orchestrator::CommandError;
     responses((status = 200, description = "A page of jobs.", body = JobListBody), problem_sets::ReadProblems),
     security(("bearer" = ["maintenance:read"])),
 )]
-pub(super) async fn list_jobs(auth: Authorized<Read>, State(state): State<HttpState>, list: JobList) -> Json<JobListBody> {
+pub(super) async fn list_jobs(auth: Authorized<Read>, State(state): State<HttpState>, list: JobList) -> Response {
     let page = state.handle.view().jobs(&list.of(&auth.principal));
     let explainer = state.handle.explainer();
     let views = page.items.iter().map(|job| JobView::new(job, &explainer)).collect();
-    Json(JobListBody::new(views, page.next.map(cursor::after_job)))
+    answer_of(&JobListBody::new(views, page.next.map(cursor::after_job)), page.items.len())
 }
 
 /// Get a job
@@ -64,11 +65,11 @@ pub(super) async fn get_job(
     JobPath(id): JobPath,
     Wait(limit): Wait,
     patience: Patience,
-) -> Result<Json<JobView>, Problem> {
+) -> Result<Response, Problem> {
     let visible = state.handle.view().job(id).filter(|job| job.is_within(&auth.principal.access));
     let job = visible.ok_or(CommandError::JobNotFound(id))?;
     let job = waiting::until_over(&state, &patience, job, limit).await;
-    Ok(Json(JobView::new(&job, &state.handle.explainer())))
+    Ok(answer_of(&JobView::new(&job, &state.handle.explainer()), 1))
 }
 
 /// Follow a job

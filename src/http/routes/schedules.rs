@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::{ETAG, LOCATION};
@@ -15,6 +14,7 @@ use crate::domain::principal::Principal;
 use crate::domain::schedule::Schedule;
 use crate::http::BASE_PATH;
 use crate::http::auth::{Admin, Authorized, Read, Write};
+use crate::http::document::answer_of;
 use crate::http::dto::requests::{SchedulePatch, ScheduleRequest, nightly_index_rebuild};
 use crate::http::dto::schedule::{ScheduleList as ScheduleListBody, ScheduleView};
 use crate::http::extract::{DryRun, IdempotencyKey, IfMatch, JsonBody, NoQuery, ScheduleList, SchedulePath, cursor};
@@ -45,7 +45,7 @@ use crate::orchestrator::CommandError;
 pub(super) async fn list_schedules(auth: Authorized<Read>, State(state): State<HttpState>, list: ScheduleList) -> Response {
     let page = state.handle.view().schedules(&list.of(&auth.principal), state.handle.catalog());
     let views = page.items.iter().map(|schedule| ScheduleView::new(schedule, state.handle.catalog())).collect();
-    Json(ScheduleListBody::new(views, page.next.as_ref().map(cursor::after_schedule))).into_response()
+    answer_of(&ScheduleListBody::new(views, page.next.as_ref().map(cursor::after_schedule)), page.items.len())
 }
 
 /// Create a schedule
@@ -223,5 +223,5 @@ pub(super) fn visible(id: ScheduleId, principal: &Principal, state: &HttpState) 
 /// A schedule with its entity tag.
 pub(super) fn answer(schedule: &Schedule, state: &HttpState) -> Response {
     let view = ScheduleView::new(schedule, state.handle.catalog());
-    ([(ETAG, schedule.etag())], Json(view)).into_response()
+    ([(ETAG, schedule.etag())], answer_of(&view, 1)).into_response()
 }
