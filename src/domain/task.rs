@@ -245,9 +245,6 @@ pub fn execution_order(tasks: &[TaskSpec]) -> Result<Vec<usize>, OrderError> {
     if tasks.iter().all(|task| task.depends_on.is_empty()) {
         return Ok((0..tasks.len()).collect());
     }
-    if tasks.iter().all(|task| task.depends_on.is_empty()) {
-        return Ok((0..tasks.len()).collect());
-    }
     let names = resolved_names(tasks);
     let dependencies = dependency_indices(tasks, &names)?;
     let mut done = vec![false; tasks.len()];
@@ -323,6 +320,8 @@ mod tests {
             Parameters::Many(vec![object("a"), object("b")]),
         ] {
             let stored = serde_json::to_string(&parameters).expect("JSON");
+            let value = serde_json::to_value(&parameters).expect("JSON");
+            assert_eq!(serde_json::from_value::<Parameters>(value).ok().as_ref(), Some(&parameters), "{stored}");
             assert_eq!(serde_json::from_str::<Parameters>(&stored).ok(), Some(parameters), "{stored}");
         }
         for wrong in ["1", "null", "[1]", "\"a\""] {

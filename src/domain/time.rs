@@ -160,6 +160,7 @@ mod tests {
         let instant: Timestamp = "2016-12-31T23:59:60.500Z".parse().expect("a timestamp");
         assert_eq!(format_timestamp(instant), instant.to_rfc3339_opts(SecondsFormat::Millis, true));
     }
+
     #[test]
     fn an_instant_is_read_as_chrono_reads_it() {
         let read_as = |text: &str| serde_json::from_value::<Instant>(text.into()).map(|Instant(instant)| instant);

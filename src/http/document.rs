@@ -1,4 +1,4 @@
-//! JSON answers that are asked for all the time: written where they stay, as their length is known beforehand.
+//! JSON answers that are asked for all the time: written where they stay, as about how long they become is known beforehand.
 
 use axum::Json;
 use axum::http::HeaderValue;
@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 /// What most schedules and jobs take as a document.
-pub(super) const USUAL_BYTES: usize = 1536;
+const USUAL_BYTES: usize = 1536;
 
 /// An answer of one document or several. It is the same as [`Json`] gives, which begins with a few bytes and moves all that it has written
 /// each time that there is no more room.
@@ -29,9 +29,12 @@ mod tests {
     #[tokio::test]
     async fn it_is_what_the_framework_would_answer() {
         let value = ["x".repeat(2 * USUAL_BYTES), "ä\"\n".to_owned()];
-        let (ours, theirs) = (answer_of(&value, 1), Json(&value).into_response());
+        let (ours, theirs) = (answer_of(&value, 0), Json(&value).into_response());
         assert_eq!((ours.status(), ours.headers()), (theirs.status(), theirs.headers()));
         let body = async |answer: Response| to_bytes(answer.into_body(), usize::MAX).await.unwrap();
         assert_eq!(body(ours).await, body(theirs).await);
+        // JSON has no such keys.
+        let wrong = std::collections::BTreeMap::from([((1, 2), 3)]);
+        assert_eq!(answer_of(&wrong, 1).status(), Json(&wrong).into_response().status());
     }
 }

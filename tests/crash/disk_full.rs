@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use crate::files::Files;
 use crate::service::{Client, Service, until};
 
-/// 512 KiB: room for the schema and some dozens of commits, and far from the length at which SQLite reuses its log.
-const BLOCKS: u32 = 1024;
+/// 1 MiB: room for the schema and a dozen or two commits, and far from the length at which SQLite reuses its log.
+const BLOCKS: u32 = 2048;
 
 async fn create(client: &Client, number: usize) -> (u16, Value) {
     let body = json!({

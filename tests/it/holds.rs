@@ -85,7 +85,18 @@ async fn targets_show_their_pauses_and_answers_and_are_paused_one_by_one_or_all(
     for (scope, count) in [("all", 1.0), ("target", 0.0), ("schedule", 0.0)] {
         assert_eq!(app.metric(&format!("maintenance_paused{{scope=\"{scope}\"}}")).await, count, "{scope}");
     }
+    app.create(json!({"id":"off","name":"O","frequency":"DAILY","tasks":["LOG_ROTATION"],"enabled":false})).await;
+    app.create(json!({"id":"held","name":"H","frequency":"DAILY","tasks":["LOG_ROTATION"]})).await;
+    app.post("/schedules/held/pause", json!({"reason":"x"})).await.expect(200);
     app.restart().await;
+    for series in [
+        r#"maintenance_schedules{enabled="true"} 2"#,
+        r#"maintenance_schedules{enabled="false"} 1"#,
+        r#"maintenance_paused{scope="schedule"} 1"#,
+    ] {
+        let (name, count) = series.split_once("} ").expect("a series");
+        assert_eq!(app.metric(&format!("{name}}}")).await.to_string(), count, "{name}");
+    }
     assert_eq!(app.get("/targets").await.expect(200)["pause"]["reason"], "incident");
     assert_eq!(app.post("/resume", json!(null)).await.expect(200)["pause"], Value::Null);
     assert_eq!(app.run("s").await["state"], "SUCCEEDED");

@@ -57,9 +57,14 @@ pub(super) fn base_document() -> OpenApi {
     BaseDocument::openapi()
 }
 
+/// The document before what holds for every operation is added.
+fn as_the_handlers_say() -> OpenApi {
+    routes::documented().merge(routes::metrics()).into_openapi()
+}
+
 /// The document, complete.
 pub fn openapi() -> OpenApi {
-    let mut document = routes::documented().merge(routes::metrics()).into_openapi();
+    let mut document = as_the_handlers_say();
     finish::finish(&mut document);
     schemas::finish(&mut document);
     document
@@ -89,8 +94,7 @@ pub struct DocumentedOperation {
 /// Every operation of the document. Put together once: a start needs it, and the whole document is seldom asked for.
 pub fn operations() -> &'static [DocumentedOperation] {
     static OPERATIONS: LazyLock<Vec<DocumentedOperation>> = LazyLock::new(|| {
-        let document = routes::documented().merge(routes::metrics()).into_openapi();
-        let operations = document.paths.paths.into_iter().flat_map(|(path, item)| {
+        let operations = as_the_handlers_say().paths.paths.into_iter().flat_map(|(path, item)| {
             finish::operations(item).map(move |(method, operation)| documented_operation(path.clone(), &method, operation))
         });
         operations.flatten().collect()

@@ -252,6 +252,19 @@ fn the_document_is_the_same_every_time_and_its_schemas_have_descriptions() {
 }
 
 #[test]
+fn the_list_of_operations_is_that_of_the_document() {
+    let documented = operations().into_iter().map(|operation| {
+        let last = operation.statuses().into_iter().rfind(|status| status.starts_with('2')).map(str::to_owned);
+        let id = operation.document["operationId"].as_str().expect("an id").to_owned();
+        (operation.method, operation.path, id, last.expect("a success"))
+    });
+    let listed = crate::http::operations().iter().map(|operation| {
+        (operation.method.to_string(), operation.route.clone(), operation.id.clone(), operation.success.to_string())
+    });
+    assert_eq!(listed.collect::<BTreeSet<_>>(), documented.collect::<BTreeSet<_>>());
+}
+
+#[test]
 fn fields_of_answers_are_required_and_null_is_allowed_where_there_may_be_no_value() {
     let document = document();
     for name in [

@@ -83,7 +83,7 @@ async fn what_is_wrong_with_a_copy_is_said() {
     backup(&path, &copy).await.unwrap();
     let mut bytes = std::fs::read(&copy).unwrap();
     // The pages behind the first one, which holds the schema.
-    bytes[4096..].fill(0xAA);
+    bytes[8192..].fill(0xAA);
     std::fs::write(&copy, bytes).unwrap();
     assert!(matches!(check(&copy).await, Err(CheckError::Damaged(_) | CheckError::Unreadable(_))));
 }

@@ -28,8 +28,8 @@ use crate::domain::ports::{Change, OutboxCommit, Prepared, Store, StoreError, St
 /// Every version of the schema.
 pub(super) static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("src/storage/migrations");
 
-/// A commit writes each page with two calls of the system, so larger ones than the usual cost less; a single row is still no more than two
-/// or three of them. A file that was made with another size keeps it.
+/// A commit writes each page that it touches with two calls of the system, so that one with larger pages than the usual 4096 bytes takes
+/// less time, also when it is of a single row. A file that was made with other pages keeps them.
 const PAGE_BYTES: u32 = 8192;
 
 /// Why a database cannot be opened.

@@ -21,11 +21,13 @@ macro_rules! page_of {
             "SELECT CAST(group_concat(octet_length(id) || ' ' || octet_length(body) || ' ' || id || body, '') AS BLOB), CAST(max(id) AS BLOB) ",
             "FROM (SELECT id, body FROM ",
             $table,
-            " WHERE id > CAST(?1 AS TEXT) ORDER BY id LIMIT 500)"
+            " WHERE id > CAST(?1 AS TEXT) ORDER BY id LIMIT ?2)"
         )
     };
 }
 
+/// Rows of a page: few enough for all cores to have some to parse until the end.
+pub(super) const PAGE_ROWS: usize = 500;
 /// A row of a schedule is longer, one of a run shorter.
 const USUAL_ROW_BYTES: usize = 256;
 
@@ -42,7 +44,7 @@ struct Damaged {
 }
 
 fn parse<T: Entity>(mut page: &[u8]) -> Page<T> {
-    let mut found = Page { entities: Vec::with_capacity(page.len() / USUAL_ROW_BYTES), damaged: Vec::new() };
+    let mut found = Page { entities: Vec::with_capacity(PAGE_ROWS.min(page.len() / USUAL_ROW_BYTES)), damaged: Vec::new() };
     while let Some((id, body)) = next_row(&mut page) {
         match entity(id, body) {
             Ok(entity) => found.entities.push(entity),
@@ -84,18 +86,24 @@ impl SqliteStore {
             "freezes" => page_of!("freezes"),
             _ => page_of!("schedules"),
         };
-        // In the order of their ids, in which whoever takes them over keeps them.
+        let rows = i64::try_from(PAGE_ROWS).unwrap_or(i64::MAX);
+        // In the order of their ids: schedules and jobs are kept in it, and a tree that is made of what stands in order is made quickly.
         let mut pages = Vec::new();
         let mut last = Vec::new();
         loop {
-            let page: (Option<Vec<u8>>, Option<Vec<u8>>) = sqlx::query_as(query).bind(&last).fetch_one(&self.pool).await?;
+            let page: (Option<Vec<u8>>, Option<Vec<u8>>) =
+                sqlx::query_as(query).bind(&last).bind(rows).fetch_one(&self.pool).await?;
             let (Some(page), Some(max)) = page else { break };
             pages.push(tokio::task::spawn_blocking(move || parse::<T>(&page)));
             last = max;
         }
         let mut read = Vec::with_capacity(pages.len());
         for page in pages {
-            read.push(page.await.map_err(|error| sqlx::Error::Decode(error.into()))?);
+            read.push(page.await.unwrap_or_else(|error| match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // Only the end of the runtime stops it.
+                Err(_) => unreachable!("nobody stops a page"),
+            }));
         }
         let mut entities = Vec::with_capacity(read.iter().map(|page| page.entities.len()).sum());
         let mut damaged = Vec::new();

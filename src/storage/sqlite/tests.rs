@@ -284,6 +284,41 @@ async fn a_damaged_row_is_set_aside_and_the_rest_loads() {
 }
 
 #[tokio::test]
+async fn many_pages_of_rows_come_in_order_and_a_damaged_one_at_a_boundary_is_set_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&folder.path().join("m.db")).await.unwrap();
+    let id = |number: usize| format!("s{number:05}");
+    let rows = 2 * reading::PAGE_ROWS + 1;
+    // Written in another order.
+    let changes: Vec<Change> = (0..rows).rev().map(|number| put(&schedule(&id(number)))).collect();
+    commit(&store, &changes).await.unwrap();
+    let damaged = reading::PAGE_ROWS - 1;
+    sqlx::query("UPDATE schedules SET body = '' WHERE id = ?1").bind(id(damaged)).execute(&store.pool).await.unwrap();
+    let loaded = store.load().await.unwrap();
+    let ids = loaded.schedules.iter().map(|schedule| schedule.id.as_str().to_owned());
+    assert!(ids.eq((0..rows).filter(|number| *number != damaged).map(id)));
+    assert_eq!(loaded.damaged_rows, 1);
+}
+
+#[tokio::test]
+async fn a_new_file_has_our_pages_and_an_old_one_keeps_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, made_with, kept) in [("new.db", None, PAGE_BYTES), ("old.db", Some(4096), 4096)] {
+        let path = folder.path().join(name);
+        if let Some(bytes) = made_with {
+            let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true).page_size(bytes);
+            let pool = SqlitePool::connect_with(options.journal_mode(SqliteJournalMode::Wal)).await.unwrap();
+            MIGRATIONS.run(&pool).await.unwrap();
+            pool.close().await;
+        }
+        let store = SqliteStore::open(&path).await.unwrap();
+        commit(&store, &[put(&schedule("a"))]).await.unwrap();
+        let (bytes,): (u32,) = sqlx::query_as("PRAGMA page_size").fetch_one(&store.pool).await.unwrap();
+        assert_eq!((bytes, store.load().await.unwrap().schedules.len()), (kept, 1), "{name}");
+    }
+}
+
+#[tokio::test]
 async fn a_run_state_is_written_alone_and_is_never_older_than_its_schedule() {
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(&folder.path().join("m.db")).await.unwrap();
