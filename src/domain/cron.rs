@@ -14,6 +14,7 @@ use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
 
 use super::fields::printable_message;
+use super::text::deserialize_text;
 use super::time::Timestamp;
 use super::window::Window;
 
@@ -319,8 +320,7 @@ impl<'de> serde::Deserialize<'de> for CronExpression {
     /// Reads a stored expression. It was checked when it was accepted, so only its form is read again: an expression whose
     /// last match has passed meanwhile still loads.
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::parse_fields(&text).map_err(serde::de::Error::custom)
+        deserialize_text(deserializer, "a string", Self::parse_fields)
     }
 }
 

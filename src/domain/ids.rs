@@ -3,9 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
+
+use super::text::deserialize_text;
 
 /// The longest schedule id, in bytes.
 pub const MAX_SCHEDULE_ID_BYTES: usize = 256;
@@ -78,21 +79,7 @@ impl Serialize for ScheduleId {
 
 impl<'de> Deserialize<'de> for ScheduleId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-
-        impl Visitor<'_> for Text {
-            type Value = ScheduleId;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a string")
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<ScheduleId, E> {
-                ScheduleId::parse(text).map_err(E::custom)
-            }
-        }
-
-        deserializer.deserialize_str(Text)
+        deserialize_text(deserializer, "a string", Self::parse)
     }
 }
 

@@ -32,6 +32,7 @@ pub mod target_input;
 pub mod target_selection;
 pub mod target_state;
 pub mod task;
+mod text;
 pub mod time;
 mod vocabulary;
 pub mod window;

@@ -1,11 +1,11 @@
 //! Instants as the service writes them: RFC 3339, UTC, milliseconds.
 
-use std::fmt;
 use std::time::Duration;
 
 use chrono::{DateTime, Datelike, NaiveDate, SecondsFormat, TimeDelta, Timelike, Utc};
-use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer};
+
+use super::text::deserialize_text;
 
 /// An instant in UTC. Everything the service stores or shows is cut to whole milliseconds.
 pub type Timestamp = DateTime<Utc>;
@@ -71,21 +71,8 @@ struct Instant(Timestamp);
 
 impl<'de> Deserialize<'de> for Instant {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-
-        impl Visitor<'_> for Text {
-            type Value = Instant;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("an RFC 3339 formatted date and time string")
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Instant, E> {
-                read(text).map_or_else(|| text.parse(), Ok).map(Instant).map_err(E::custom)
-            }
-        }
-
-        deserializer.deserialize_str(Text)
+        let instant = |text: &str| read(text).map_or_else(|| text.parse(), Ok).map(Self);
+        deserialize_text(deserializer, "an RFC 3339 formatted date and time string", instant)
     }
 }
 
