@@ -98,11 +98,8 @@ impl Commit {
 
     /// Waits for its end.
     pub async fn ended(&mut self) -> Committed {
-        (&mut self.task).await.unwrap_or_else(|error| match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // Only the end of the runtime stops it.
-            Err(_) => unreachable!("nobody stops a commit"),
-        })
+        // Nothing but a panic keeps it from its end.
+        (&mut self.task).await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
     }
 }
 

@@ -214,15 +214,10 @@ impl ReadView {
         jobs: impl Iterator<Item = &'a Arc<Job>>,
         holds: Holds,
     ) {
+        let mut fresh = Inner { holds: Arc::new(holds), ..Inner::default() };
         // Made at once, of what stands in order already.
-        let schedules: BTreeMap<_, _> = schedules.map(|schedule| (schedule.id.clone(), Arc::clone(schedule))).collect();
-        let mut fresh = Inner {
-            enabled_schedules: schedules.values().filter(|schedule| schedule.definition.enabled).count(),
-            paused_schedules: schedules.values().filter(|schedule| schedule.run.pause.is_some()).count(),
-            schedules,
-            holds: Arc::new(holds),
-            ..Inner::default()
-        };
+        let counted = schedules.inspect(|schedule| fresh.count_schedule(schedule));
+        fresh.schedules = counted.map(|schedule| (schedule.id.clone(), Arc::clone(schedule))).collect();
         jobs.for_each(|job| fresh.replace_job(None, Some(job)));
         let mut inner = self.inner.write();
         fresh.targets = std::mem::take(&mut inner.targets);
@@ -274,9 +269,13 @@ impl Inner {
         }
         if let Some(after) = after {
             self.schedules.insert(after.id.clone(), Arc::clone(after));
-            self.enabled_schedules += usize::from(after.definition.enabled);
-            self.paused_schedules += usize::from(after.run.pause.is_some());
+            self.count_schedule(after);
         }
+    }
+
+    fn count_schedule(&mut self, schedule: &Schedule) {
+        self.enabled_schedules += usize::from(schedule.definition.enabled);
+        self.paused_schedules += usize::from(schedule.run.pause.is_some());
     }
 
     fn replace_job(&mut self, before: Option<&Job>, after: Option<&Arc<Job>>) {

@@ -217,21 +217,20 @@ impl State {
     /// A state of nothing but schedules. A tree that is made of many at once takes a fraction of what it takes to insert each.
     pub(super) fn of_schedules(schedules: Vec<Arc<Schedule>>) -> Self {
         Self {
-            due: schedules.iter().flat_map(|schedule| fire_due(schedule).into_iter().chain(pause_due(schedule))).collect(),
+            due: schedules.iter().flat_map(|schedule| schedule_due(schedule)).collect(),
             schedules: schedules.into_iter().map(|schedule| (schedule.id.clone(), schedule)).collect(),
             ..Self::default()
         }
     }
 
     fn put_schedule(&mut self, schedule: &Arc<Schedule>) {
-        self.due.extend(fire_due(schedule));
-        self.due.extend(pause_due(schedule));
+        self.due.extend(schedule_due(schedule));
         self.schedules.insert(schedule.id.clone(), Arc::clone(schedule));
     }
 
     /// Nothing of it is due any more.
     fn forget_schedule(&mut self, schedule: &Schedule) {
-        for due in fire_due(schedule).into_iter().chain(pause_due(schedule)) {
+        for due in schedule_due(schedule) {
             self.due.remove(&due);
         }
     }
@@ -303,15 +302,12 @@ impl State {
     }
 }
 
-/// A schedule's next fire.
-fn fire_due(schedule: &Schedule) -> Option<(Timestamp, Due)> {
-    Some((schedule.run.next_run_at?, Due::Fire(schedule.id.clone())))
-}
-
-/// When a schedule's pause ends by itself.
-fn pause_due(schedule: &Schedule) -> Option<(Timestamp, Due)> {
-    let until = schedule.run.pause.as_ref()?.until?;
-    Some((until, Due::PauseEnds(PausePlace::Schedule(schedule.id.clone()))))
+/// A schedule's next fire, and the end of its pause where that comes by itself.
+fn schedule_due(schedule: &Schedule) -> impl Iterator<Item = (Timestamp, Due)> {
+    let fire = schedule.run.next_run_at.map(|at| (at, Due::Fire(schedule.id.clone())));
+    let until = schedule.run.pause.as_ref().and_then(|pause| pause.until);
+    let pause_ends = until.map(|until| (until, Due::PauseEnds(PausePlace::Schedule(schedule.id.clone()))));
+    fire.into_iter().chain(pause_ends)
 }
 
 /// When a job has to be looked at though nothing reports: its next attempt, the moment at which it is stopped, or the end of the

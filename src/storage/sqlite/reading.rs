@@ -99,11 +99,8 @@ impl SqliteStore {
         }
         let mut read = Vec::with_capacity(pages.len());
         for page in pages {
-            read.push(page.await.unwrap_or_else(|error| match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                // Only the end of the runtime stops it.
-                Err(_) => unreachable!("nobody stops a page"),
-            }));
+            // Nothing but a panic keeps it from its end.
+            read.push(page.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())));
         }
         let mut entities = Vec::with_capacity(read.iter().map(|page| page.entities.len()).sum());
         let mut damaged = Vec::new();
